@@ -1,0 +1,126 @@
+"""YAML files that people write: read with the place of every key, so that a fault can name its line.
+
+Shared by everything that reads an operator's file (the configuration, the dialplans, the catalogues).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong in a file: where, which key, what, and how to mend it."""
+
+    file: Path
+    line: int
+    key: str
+    what: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}"
+        return f"{place}: {self.key}: {self.what}" if self.key else f"{place}: {self.what}"
+
+
+class YamlFaults(Exception):  # noqa: N818 - it carries faults, each with its own line
+    """A file that cannot be used; `faults` has one entry for each thing wrong."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = tuple(faults)
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedYaml:
+    """The content of a YAML file and the line of each key in it (1-based, by path)."""
+
+    file: Path
+    data: Any
+    lines: Mapping[KeyPath, int]
+
+    def line(self, path: Iterable[str | int]) -> int:
+        """The line of `path`, or of the nearest thing above it that is in the file."""
+        keys = tuple(path)
+        while keys and keys not in self.lines:
+            keys = keys[:-1]
+        return self.lines.get(keys, 1)
+
+    def fault(self, path: Sequence[str | int], what: str) -> Fault:
+        """A fault at `path` (its keys from the top of the file)."""
+        return Fault(self.file, self.line(path), ".".join(str(part) for part in path), what)
+
+    def section(self, key: str) -> "LocatedYaml":
+        """What stands under a top-level `key`, its lines kept; an empty mapping where absent."""
+        data = self.data.get(key) if isinstance(self.data, dict) else None
+        lines = {path[1:]: line for path, line in self.lines.items() if path[:1] == (key,)}
+        return LocatedYaml(self.file, {} if data is None else data, lines)
+
+    def faults(self, error: ValidationError) -> list[Fault]:
+        """What pydantic found, as faults of this file."""
+        return [self._fault_of(details) for details in error.errors(include_input=False)]
+
+    def _fault_of(self, details: ErrorDetails) -> Fault:
+        path = self._known_path(details["loc"])
+        if details["type"] == "extra_forbidden":
+            return self.fault(path, "unknown key; remove it or correct its spelling")
+        if details["type"] == "missing":
+            return self.fault(path, "missing; add it")
+        message = details["msg"].removeprefix("Value error, ")
+        return self.fault(path, message[:1].lower() + message[1:])
+
+    def _known_path(self, location: Sequence[str | int]) -> KeyPath:
+        """Pydantic's location without the names of union members that it mixes in."""
+        path: KeyPath = ()
+        for position, part in enumerate(location):
+            last = position == len(location) - 1
+            if (*path, part) in self.lines or last:
+                path = (*path, part)
+        return path
+
+
+def read(file: Path) -> LocatedYaml:
+    """Read one YAML document. Raises `YamlFaults` for text that is no YAML or a key given twice,
+    OSError when the file cannot be read."""
+    text = file.read_text(encoding="utf-8")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines: dict[KeyPath, int] = {(): 1}
+        faults: list[Fault] = []
+        if node is not None:
+            _locate(node, (), lines, faults, file)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else 1
+        problem = getattr(error, "problem", None) or "this is not YAML"
+        raise YamlFaults([Fault(file, line, "", f"{problem}; mend the YAML here")]) from error
+    if faults:
+        raise YamlFaults(faults)
+    return LocatedYaml(file, data, lines)
+
+
+def _locate(
+    node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], faults: list[Fault], file: Path
+) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            line = key_node.start_mark.line + 1
+            if key in seen:
+                what = f"given twice, first on line {seen[key]}; keep one"
+                faults.append(Fault(file, line, ".".join(str(part) for part in (*path, key)), what))
+            seen[key] = line
+            lines[(*path, key)] = line
+            _locate(value_node, (*path, key), lines, faults, file)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            lines[(*path, index)] = item.start_mark.line + 1
+            _locate(item, (*path, index), lines, faults, file)

@@ -1,0 +1,132 @@
+"""One record per call (CDR): what happened and why it ended; never what was keyed or when."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TextIO
+
+
+class EndClass(StrEnum):
+    """Whose doing the end of a call was."""
+
+    CALLER = "caller"
+    SERVER = "server"
+    NETWORK = "network"
+    REFUSED = "refused"
+
+
+class EndReason(StrEnum):
+    """Why a call ended: a fixed vocabulary, safe as a metric label."""
+
+    HUNG_UP = "hung_up"
+    CANCELLED = "cancelled"
+    COMPLETED = "completed"
+    TRANSFERRED = "transferred"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    NOT_ACKNOWLEDGED = "not_acknowledged"
+    SIGNALLING_LOST = "signalling_lost"
+    MEDIA_LOST = "media_lost"
+    NOT_ALLOWED = "not_allowed"
+    UNKNOWN_LINE = "unknown_line"
+    TOO_MANY_CALLS = "too_many_calls"
+    TOO_FAST = "too_fast"
+    NO_MEDIA = "no_media"
+    BAD_OFFER = "bad_offer"
+    NO_COMMON_CODEC = "no_common_codec"
+
+    @property
+    def end_class(self) -> EndClass:
+        return _CLASS_OF[self]
+
+
+_CLASS_OF = {
+    EndReason.HUNG_UP: EndClass.CALLER,
+    EndReason.CANCELLED: EndClass.CALLER,
+    EndReason.COMPLETED: EndClass.SERVER,
+    EndReason.TRANSFERRED: EndClass.SERVER,
+    EndReason.STOPPED: EndClass.SERVER,
+    EndReason.FAILED: EndClass.SERVER,
+    EndReason.NOT_ACKNOWLEDGED: EndClass.NETWORK,
+    EndReason.SIGNALLING_LOST: EndClass.NETWORK,
+    EndReason.MEDIA_LOST: EndClass.NETWORK,
+    EndReason.NOT_ALLOWED: EndClass.REFUSED,
+    EndReason.UNKNOWN_LINE: EndClass.REFUSED,
+    EndReason.TOO_MANY_CALLS: EndClass.REFUSED,
+    EndReason.TOO_FAST: EndClass.REFUSED,
+    EndReason.NO_MEDIA: EndClass.REFUSED,
+    EndReason.BAD_OFFER: EndClass.REFUSED,
+    EndReason.NO_COMMON_CODEC: EndClass.REFUSED,
+}
+
+
+def masked_caller(number: str) -> str:
+    """A caller's number as records and logs show it: the last 4 digits hidden."""
+    return number[:-4] + "****" if len(number) > 4 else "****"
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """The record of one call, filled in while it lives. Times are aware datetimes in UTC.
+
+    `rtp` has the keys sent, received, lost (packets), jitter_ms and mos.
+    """
+
+    call_id: str
+    line: str
+    caller: str | None
+    started: datetime
+    caf: str | None = None
+    answered: datetime | None = None
+    ended: datetime | None = None
+    end_reason: EndReason | None = None
+    authenticated: str | None = None
+    matricule: str | None = None
+    prompts: list[str] = field(default_factory=list)
+    transferred_to: str | None = None
+    dtmf: list[str] = field(default_factory=list)
+    rtp: dict[str, int | float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record in the form and order of `var/records.jsonl`."""
+        return {
+            "call_id": self.call_id,
+            "line": self.line,
+            "caf": self.caf,
+            "caller": self.caller,
+            "started": _stamp(self.started),
+            "answered": _stamp(self.answered),
+            "ended": _stamp(self.ended),
+            "end_class": self.end_reason and self.end_reason.end_class.value,
+            "end_reason": self.end_reason and self.end_reason.value,
+            "authenticated": self.authenticated,
+            "matricule": self.matricule,
+            "prompts": self.prompts,
+            "transferred_to": self.transferred_to,
+            "dtmf": self.dtmf,
+            "rtp": self.rtp,
+        }
+
+
+def _stamp(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="milliseconds")
+
+
+class RecordFile:
+    """Appends records to a JSON-lines file, one whole line per write."""
+
+    def __init__(self, path: Path) -> None:
+        """Open for appending, readable by the owner and group only. Raises OSError."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        self._file: TextIO = os.fdopen(descriptor, "a", encoding="utf-8")
+
+    def write(self, record: CallRecord) -> None:
+        self._file.write(json.dumps(record.as_dict(), ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()

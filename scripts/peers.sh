@@ -1,0 +1,30 @@
+#!/bin/sh
+# Install the programs that the tests ring or measure against. Fails, naming what is missing, when it cannot.
+set -eu
+
+# program:Debian package
+wanted="sipp:sip-tester espeak-ng:espeak-ng"
+
+missing=""
+for pair in $wanted; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then
+    as_root=""
+elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+    as_root="sudo"
+else
+    echo "The tests need these Debian packages:$missing" >&2
+    echo "Install them as root: apt-get install$missing" >&2
+    exit 1
+fi
+echo "Installing the tests' peers:$missing"
+log=$(mktemp)
+if ! { $as_root apt-get update && $as_root apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+    tail -5 "$log" >&2
+    echo "apt-get could not install:$missing (whole log: $log)" >&2
+    exit 1
+fi
+rm -f "$log"
