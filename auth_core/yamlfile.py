@@ -1,6 +1,6 @@
-"""YAML files that people write: read with the place of every key, so that a fault can name its line.
+"""YAML files that people write, read with the line of every key, so that a fault can name it.
 
-Shared by everything that reads an operator's file (the configuration, the dialplans, the catalogues).
+Shared by everything that reads a file of the operator (configuration, dialplans, catalogues).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -69,7 +69,7 @@ class FleetReport:
 
 
 class Fleet:
-    """`count` calls to `line` at `target`, `rate` started a second, each keying `keys` over and over.
+    """`count` calls to `line` at `target`, `rate` started a second, each keying `keys` in rounds.
 
     `pause` is the time in seconds between two rounds of `keys`.
     """
