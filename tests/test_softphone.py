@@ -1,11 +1,14 @@
 """The softphone itself: its ear and its keys alone, then two of them ringing each other."""
 
+import asyncio
 import io
 import json
 import socket
 import subprocess
 import sys
 import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ from ivr.softphone.phone import Printer
 from tests.softphone import Softphone, SoftphoneError
 
 LOUD, QUIET = 25, 0
+SCENARIOS = Path(__file__).parent / "scenarios"
 
 
 def feed(ear: Ear, level: int, start: float, end: float) -> list[tuple[Sound | Silence, float]]:
@@ -144,6 +148,28 @@ def speech(tmp_path: Path) -> Path:
     return path
 
 
+@asynccontextmanager
+async def referring_line(advisor: str, folder: Path) -> AsyncIterator[str]:
+    """A line (sipp) that answers and transfers to `advisor`; its URI. It must end content."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    sipp = await asyncio.create_subprocess_exec(
+        *("sipp", "-sf", str(SCENARIOS / "answer_then_refer.xml"), "-key", "advisor", advisor),
+        *("-i", "127.0.0.1", "-p", str(port), "-m", "1", "-nostdin", "-timeout", "20"),
+        cwd=folder,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield f"sip:line@127.0.0.1:{port}"
+        assert await asyncio.wait_for(sipp.wait(), 10) == 0
+    finally:
+        if sipp.returncode is None:
+            sipp.kill()
+            await sipp.wait()
+
+
 @pytest.mark.socket
 class TestCalls:
     @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -201,6 +227,29 @@ class TestCalls:
             await far.answered()
             await far.hang_up()
             assert (await near.ended())["by"] == "them"
+
+    async def test_follows_a_transfer(self, tmp_path: Path) -> None:
+        async with Softphone() as advisor:
+            async with (
+                referring_line(await advisor.listening(), tmp_path) as uri,
+                Softphone(uri) as phone,
+            ):
+                transfer = await phone.transfer()
+                await phone.event("transferred", status=200)
+                ended = await phone.ended()
+            await advisor.answered()
+        assert transfer["refer_to"].startswith("<sip:advisor@")
+        assert transfer["headers"] == {"X-Caf": "751", "X-Reference": "77f0"}
+        assert (ended["by"], ended["cause"]) == ("them", "Q.850;cause=16")
+
+    async def test_refuses_a_transfer_when_told_to(self, tmp_path: Path) -> None:
+        async with (
+            referring_line("127.0.0.1:9", tmp_path) as uri,
+            Softphone(uri, refuse_transfer=True) as phone,
+        ):
+            assert not (await phone.transfer())["taken"]
+            await phone.ended()
+        assert phone.heard("transferred") == []
 
     async def test_a_wait_that_fails_tells_the_story_without_a_key(self) -> None:
         async with Softphone() as far, Softphone(f"sip:x@{await far.listening()}") as near:

@@ -169,6 +169,17 @@ class Transfer(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Transferred(Event):
+    """How the call to where we were transferred went: its final `status`."""
+
+    name: ClassVar[str] = "transferred"
+    status: int
+
+    def __str__(self) -> str:
+        return f"the call to there: {self.status}"
+
+
+@dataclass(frozen=True, slots=True)
 class Done(Event):
     """A command of standard input is carried out."""
 

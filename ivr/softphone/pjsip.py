@@ -27,6 +27,7 @@ from ivr.softphone.events import (
     Response,
     Ringing,
     Transfer,
+    Transferred,
 )
 
 CODECS = {"pcma": "PCMA/8000/1", "pcmu": "PCMU/8000/1"}
@@ -71,6 +72,7 @@ class Handset:
         self._recorder: Any = None
         self._tones: Any = None
         self._players: list[Any] = []
+        self._legs: list[_SecondLeg] = []
         self._address = ""
         self.recording = False
 
@@ -88,11 +90,14 @@ class Handset:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for thing in (*self._players, self._tones, self._recorder, self._call, self._account):
+        if self._endpoint is not None and self._account is not None:
+            self._endpoint.hangupAllCalls()
+        sound = (*self._players, self._tones, self._recorder)
+        for thing in (*sound, *self._legs, self._call, self._account):
             if thing is not None:
                 _destroy(thing)
         self._players, self._tones, self._recorder = [], None, None
-        self._call = self._account = None
+        self._legs, self._call, self._account = [], None, None
         if self._endpoint is not None:
             with contextlib.suppress(pj.Error):
                 self._endpoint.libDestroy()
@@ -186,6 +191,12 @@ class Handset:
 
     def fail(self, error: Exception) -> None:
         self._failure = self._failure or error
+
+    def second_leg(self) -> "_SecondLeg":
+        """A call object for PJSIP to follow a transfer with."""
+        leg = _SecondLeg(self, self._account)
+        self._legs.append(leg)
+        return leg
 
     def rung(self, call_id: int) -> None:
         """Take a call that rings us; we are busy (486) with a second one."""
@@ -388,7 +399,26 @@ class _Call(pj.Call):  # type: ignore[misc]
     def onCallTransferRequest(self, prm: Any) -> None:  # noqa: N802
         taken = self.handset.takes_transfers
         prm.statusCode = pj.PJSIP_SC_ACCEPTED if taken else pj.PJSIP_SC_DECLINE
+        if taken:
+            prm.newCall = self.handset.second_leg()
         self.handset.tell(Transfer(prm.dstUri, self._refer_headers, taken))
+
+
+class _SecondLeg(pj.Call):  # type: ignore[misc]
+    """The call to where we are transferred: PJSIP makes it, and tells the transferor (NOTIFY)."""
+
+    def __init__(self, handset: Handset, account: Any) -> None:
+        super().__init__(account)
+        self.handset = handset
+        self._told = False
+
+    @_guarded
+    def onCallState(self, _prm: Any) -> None:  # noqa: N802
+        info = self.getInfo()
+        over = (pj.PJSIP_INV_STATE_CONFIRMED, pj.PJSIP_INV_STATE_DISCONNECTED)
+        if info.state in over and not self._told:
+            self._told = True
+            self.handset.tell(Transferred(info.lastStatusCode))
 
 
 def _headers(message: str) -> list[tuple[str, str]]:
