@@ -22,12 +22,15 @@ class Entry:
     `keys`: keys that answer by themselves when nothing has been keyed before them (menu options,
     `#` alone); `*` in it answers at any point of the entry.
     `first_digit`, `inter_digit`: seconds; the first runs from the end of the prompt.
+    `fresh`: what was keyed before this prompt is thrown away: it answered another question (after
+    a refusal or a wrong key). `Collector.begin` sees to it.
     """
 
     lengths: frozenset[int] = frozenset()
     keys: frozenset[str] = frozenset()
     first_digit: float = 7.0
     inter_digit: float = 4.0
+    fresh: bool = False
 
 
 class Heard(StrEnum):
