@@ -3,9 +3,9 @@
 In `config.yaml`, the `hours` of a line:
 
     hours:
-      mon-fri: "09:00-12:00, 13:30-16:30"   # a day (mon tue wed thu fri sat sun) or a range of days
+      mon-fri: "09:00-12:00, 13:30-16:30"   # mon tue wed thu fri sat sun, or a range of them
       sat: "09:00-12:00"                    # a day that is not named is a closed day
-      holidays: fr                          # closed on French public holidays, the Caf's own included
+      holidays: fr                          # closed on public holidays, those of the Caf included
       closed: [2026-12-24]                  # closed on these dates as well
 
 Without a single day, a line is always open. `holidays: none` (the default) ignores holidays.
@@ -66,6 +66,9 @@ class OpeningHours(BaseModel):
                 week[day] = _intervals(key, text)
         rest = {key: text for key, text in value.items() if key in ("holidays", "closed")}
         return {"week": tuple(week), **rest}
+
+
+ALWAYS_OPEN = OpeningHours()
 
 
 def is_open(hours: OpeningHours, at: datetime, caf: str | None) -> bool:
