@@ -1,6 +1,6 @@
 """Does a flow hold together? Every fault at once, each with its line and a way out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from auth_core import Benefit, RequestKind, RequestState, Service
@@ -79,21 +79,21 @@ def _missing_targets(plan: Dialplan) -> Iterator[Fault]:
 
 
 def _missing_prompts(plan: Dialplan, prompts: Prompts) -> Iterator[Fault]:
-    used = list(_all_prompts(plan))
     for language in plan.settings.languages:
-        recorded = prompts.get(language)
-        if recorded is None:
+        if language not in prompts:
             known = ", ".join(sorted(prompts))
             what = f"there are no prompts in {language}; take it out, or record it ({known} exist)"
             yield plan.source.fault(("languages",), what)
-            continue
-        for path, use in used:
-            if use.prompt not in recorded:
-                yield plan.source.fault(path, _no_prompt(use.prompt, language, prompts))
+    languages = [language for language in plan.settings.languages if language in prompts]
+    for path, use in _all_prompts(plan):
+        missing = [language for language in languages if use.prompt not in prompts[language]]
+        if missing:
+            yield plan.source.fault(path, _no_prompt(use.prompt, missing, prompts))
+    for language in languages:
         for path, needed in _spoken_vocabulary(plan, language):
-            missing = sorted(needed - recorded)
-            if missing:
-                listed = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
+            unspoken = sorted(needed - prompts[language])
+            if unspoken:
+                listed = ", ".join(unspoken[:3]) + (" …" if len(unspoken) > 3 else "")
                 what = (
                     f"needs prompts that do not exist in {language}: {listed}; "
                     f"add them to prompts/{language}/catalogue.yaml"
@@ -101,13 +101,13 @@ def _missing_prompts(plan: Dialplan, prompts: Prompts) -> Iterator[Fault]:
                 yield plan.source.fault(path, what)
 
 
-def _no_prompt(prompt: str, language: str, prompts: Prompts) -> str:
-    others = sorted(other for other, ids in prompts.items() if prompt in ids)
-    where = f" (it exists in {', '.join(others)})" if others else ""
-    hint = "" if others else f"{suggestion(prompt, prompts[language])} Else "
+def _no_prompt(prompt: str, missing: Sequence[str], prompts: Prompts) -> str:
+    elsewhere = sorted(language for language, ids in prompts.items() if prompt in ids)
+    close = "" if elsewhere else f"{suggestion(prompt, prompts[missing[0]])} Otherwise "
     return (
-        f"no prompt {prompt} in {language}{where}; {hint}"
-        f"add it to prompts/{language}/catalogue.yaml"
+        f"no prompt {prompt} in {' and '.join(missing)}; {close}add it to "
+        + " and ".join(f"prompts/{language}/catalogue.yaml" for language in missing)
+        + (f" (it exists in {' and '.join(elsewhere)})" if elsewhere else "")
     )
 
 

@@ -15,7 +15,7 @@ the handler of the same kind in `handlers.py`. `load` reads a file; whether the 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +24,15 @@ from typing import Any, ClassVar, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from auth_core.yamlfile import Fault, KeyPath, LocatedYaml, YamlFaults, read
+
+MAX_KNOWN_LISTED = 20
+"""A fault that nothing resembles lists so many known names, and no more."""
+
+_WAYS_OUT = {
+    "input should be a valid string": "; write it in quotes",
+    "input should be a valid list": "; write it in brackets: [one, two]",
+    "input should be a valid dictionary": "; write its keys below it, indented",
+}
 
 
 class DialplanError(YamlFaults):
@@ -436,9 +445,12 @@ def parse(file: Path) -> tuple[Dialplan | None, list[Fault]]:
     try:
         source = read(file)
     except YamlFaults as error:
-        return None, list(error.faults)
+        return None, [_with_hint(fault) for fault in error.faults]
     except UnicodeDecodeError:
         return None, [Fault(file, 1, "", "this is not UTF-8 text; save the file as UTF-8")]
+    except ValueError as error:
+        # YAML takes 2026-13-45 for a date, and then finds that it is none.
+        return None, [Fault(file, None, "", f"a value is not what it seems ({error}); quote it")]
     data = _with_text_keys(source.data)
     if not isinstance(data, dict) or not isinstance(data.get("nodes"), dict):
         return None, [source.fault(("nodes",), "missing; list the nodes of the flow under it")]
@@ -461,10 +473,13 @@ def parse(file: Path) -> tuple[Dialplan | None, list[Fault]]:
     return Dialplan(settings, nodes, source, frozenset(data["nodes"]) - frozenset(nodes)), faults
 
 
-def suggestion(word: str, known: Mapping[str, object] | frozenset[str]) -> str:
+def suggestion(word: str, known: frozenset[str]) -> str:
     """The known word that was probably meant, or what there is to choose from."""
     close = get_close_matches(word, sorted(known), n=1)
-    return f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(known))}"
+    if close:
+        return f"did you mean {close[0]}?"
+    listed = sorted(known)[:MAX_KNOWN_LISTED]
+    return f"known: {', '.join(listed)}{' …' if len(known) > len(listed) else '.'}"
 
 
 def _node(source: LocatedYaml, name: str, content: object) -> Node | list[Fault]:
@@ -485,16 +500,29 @@ def _node(source: LocatedYaml, name: str, content: object) -> Node | list[Fault]
         lines = {keys[2:]: line for keys, line in source.lines.items() if keys[:2] == path}
         below = LocatedYaml(source.file, content, lines)
         return [
-            Fault(fault.file, fault.line, f"nodes.{name}.{fault.key}", fault.what)
+            replace(
+                fault,
+                key=f"nodes.{name}.{fault.key}".removesuffix(".[key]"),
+                what=fault.what + _WAYS_OUT.get(fault.what, ""),
+            )
             for fault in below.faults(error)
         ]
 
 
+def _with_hint(fault: Fault) -> Fault:
+    """YAML reads a `*` without quotes as something of its own: the commonest slip in a menu."""
+    lines = fault.file.read_text(encoding="utf-8").splitlines()
+    line = lines[fault.line - 1] if fault.line is not None and fault.line <= len(lines) else ""
+    if not line.lstrip().startswith("*"):
+        return fault
+    return replace(fault, what='the key * needs quotes; write "*":')
+
+
 def _with_text_keys(data: Any) -> Any:
-    """YAML reads the key `1` as a number; here every key is text."""
+    """YAML reads the key `1` as a number and `yes` as a truth; here every key is text."""
     if isinstance(data, dict):
         return {
-            str(key) if type(key) is int else key: _with_text_keys(value)
+            key if isinstance(key, str) else str(key): _with_text_keys(value)
             for key, value in data.items()
         }
     if isinstance(data, list):

@@ -1,5 +1,6 @@
 """Broken dialplans: each fault gets one clear line with its place and a way out."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -72,8 +73,7 @@ BROKEN = {
     ),
     "star without quotes": (
         ('"1": {say', "*: {say"),
-        "flow.yaml:13: expected alphabetic or numeric character, but found ':'; "
-        "mend the YAML here",
+        'flow.yaml:13: the key * needs quotes; write "*":',
     ),
     "no nodes": (
         (SOUND[SOUND.index("nodes:") :], ""),
@@ -99,7 +99,7 @@ BROKEN = {
     "missing target of an option": (
         ("go: goodbye", "go: farewell"),
         "flow.yaml:14: nodes.choice.options.2.go: no node is called farewell; "
-        "known: choice, goodbye, welcome",
+        "known: choice, goodbye, welcome.",
     ),
     "missing start": (
         ("start: welcome", "start: wellcome"),
@@ -112,8 +112,9 @@ BROKEN = {
     ),
     "missing prompt": (
         ("prompts: [main_menu]", "prompts: [main_menv]"),
-        "flow.yaml:11: nodes.choice.prompts.0: no prompt main_menv in fr; did you mean main_menu? "
-        "Else add it to prompts/fr/catalogue.yaml",
+        "flow.yaml:11: nodes.choice.prompts.0: no prompt main_menv in fr and en; "
+        "did you mean main_menu? Otherwise add it to prompts/fr/catalogue.yaml "
+        "and prompts/en/catalogue.yaml",
     ),
     "too many options": (
         ("      \"2\": {say: option_finish, go: goodbye}\n",
@@ -122,7 +123,7 @@ BROKEN = {
     ),
     "a key that is no key": (
         ('"2": {say', '"12": {say'),
-        "flow.yaml:14: nodes.choice.options.12",
+        "flow.yaml:14: nodes.choice.options.12: input should be '0', '1', '2'",
     ),
     "a loop that asks nothing": (
         ("  goodbye:\n", "  a:\n    kind: play\n    prompts: [welcome]\n    next: b\n  b:\n"
@@ -155,6 +156,15 @@ BROKEN = {
          "    not_accessible: goodbye\n    no_information: goodbye\n  goodbye:\n"),
         "flow.yaml:17: nodes.s.service: no service is called payment; did you mean payments?",
     ),
+    "a word that YAML takes for a truth": (
+        ("next: choice", "next: yes"),
+        "flow.yaml:8: nodes.welcome.next: input should be a valid string; write it in quotes",
+    ),
+    "one prompt where a list stands": (
+        ("prompts: [welcome]", "prompts: welcome"),
+        "flow.yaml:7: nodes.welcome.prompts: input should be a valid list; "
+        "write it in brackets: [one, two]",
+    ),
     "a timer of no length": (
         ("start: welcome\n", "start: welcome\ntimers: {first_digit: 0}\n"),
         "flow.yaml:2: timers.first_digit: input should be greater than 0",
@@ -177,8 +187,8 @@ def test_a_prompt_missing_in_one_language_says_in_which(tmp_path: Path) -> None:
     ids["en"] -= {"main_menu"}
     [fault] = inspect(file, ids)
     assert str(fault) == (
-        f"{file}:11: nodes.choice.prompts.0: no prompt main_menu in en (it exists in fr); "
-        "add it to prompts/en/catalogue.yaml"
+        f"{file}:11: nodes.choice.prompts.0: no prompt main_menu in en; "
+        "add it to prompts/en/catalogue.yaml (it exists in fr)"
     )
 
 
@@ -212,6 +222,39 @@ def test_load_refuses_what_it_cannot_understand(tmp_path: Path) -> None:
     file.write_text(SOUND.replace("kind: play", "kind: pley"), encoding="utf-8")
     with pytest.raises(DialplanError, match=r"flow\.yaml:6: nodes\.welcome\.kind"):
         load(file)
+
+
+def test_damaged_files_have_faults_and_nothing_worse(tmp_path: Path) -> None:
+    chance = random.Random(20260305)  # a fixed seed
+    file = tmp_path / "flow.yaml"
+    for _ in range(1500):
+        text = list(SOUND)
+        for _ in range(chance.randint(1, 4)):
+            place = chance.randrange(len(text))
+            text[place : place + chance.randint(0, 3)] = chance.choice(
+                [
+                    "",
+                    ":",
+                    "- ",
+                    "\n",
+                    "  ",
+                    "{",
+                    "]",
+                    '"',
+                    "'",
+                    "#",
+                    "&a",
+                    "*a",
+                    "!",
+                    "%",
+                    "\t",
+                    "0",
+                    "\0",
+                ]
+            )
+        file.write_text("".join(text), encoding="utf-8")
+        for fault in inspect(file, prompt_ids()):
+            assert str(fault).count("\n") == 0
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
