@@ -63,6 +63,11 @@ class Collector:
         """The caller has begun the present answer: a prompt would only talk over it."""
         return bool(self._keyed) or self._answer is not None
 
+    @property
+    def waiting(self) -> bool:
+        """Keys pressed ahead wait for a question: what the caller may skip need not be said."""
+        return bool(self._ahead)
+
     def begin(self, entry: Entry, now: float) -> None:
         """Ask for one answer. Keys pressed ahead count, unless `entry.fresh`."""
         if entry.fresh:

@@ -285,6 +285,7 @@ async def switch_language(scene: Scene, node: schema.SwitchLanguage) -> str:
 @handles(schema.HangUp)
 async def hang_up(scene: Scene, node: schema.HangUp) -> None:
     if node.prompts:
-        await scene.phone.play(node.prompts)
+        # Keys left over must not turn a goodbye into a call that breaks off.
+        await scene.phone.play(node.prompts, barge_in=False)
     await scene.phone.hang_up()
     scene.facts.end_reason = Ending.COMPLETED

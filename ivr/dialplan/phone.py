@@ -61,7 +61,9 @@ class Phone(Protocol):
     ) -> None:
         """Play prompts by id, one after the other; return at their end or at a key (`barge_in`).
 
-        Keys pressed meanwhile are kept for the next `collect`, unless `discard_keys`.
+        Keys pressed meanwhile are kept for the next `collect`, and prompts with `barge_in` are not
+        begun while keys pressed ahead wait for it. With `discard_keys` the prompts are begun
+        whatever waits, and no key pressed before or meanwhile is left after them.
         """
 
     async def collect(self, prompts: Sequence[str], entry: Entry) -> Collected:

@@ -114,8 +114,8 @@ def node_kind(name: str) -> Callable[[NodeKind], NodeKind]:
 
 @node_kind("play")
 class Play(Node):
-    """Say something. A legal notice is not for skipping (`barge_in: false`), and what is keyed
-    during it is thrown away (`discard_keys: true`)."""
+    """Say something. `barge_in: false`: a key does not stop it (legal notices). `discard_keys`:
+    what is keyed before its end is thrown away."""
 
     prompts: list[str] = Field(min_length=1)
     barge_in: bool = True

@@ -106,7 +106,8 @@ class Terminal:
     async def play(
         self, prompts: Sequence[str], *, barge_in: bool = True, discard_keys: bool = False
     ) -> None:
-        await self._say(prompts, barge_in=barge_in)
+        if discard_keys or not (barge_in and self._collector.waiting):
+            await self._say(prompts, barge_in=barge_in)
         if discard_keys:
             self._collector.discard()
 

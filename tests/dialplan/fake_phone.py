@@ -64,7 +64,8 @@ class FakePhone:
         self, prompts: Sequence[str], *, barge_in: bool = True, discard_keys: bool = False
     ) -> None:
         self._still_here()
-        self._play(prompts, barge_in=barge_in)
+        if discard_keys or not (barge_in and self.collector.waiting):
+            self._play(prompts, barge_in=barge_in)
         if discard_keys:
             self.collector.discard()
 
