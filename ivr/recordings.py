@@ -101,12 +101,10 @@ def build(
             finally:  # or what was made before a failure would pass for a studio's
                 _remember(folder / language, [r.prompt for r in recordings], memories)
         except SynthesisError as error:
-            raise PromptError(str(error)) from None
+            raise PromptError(Fault(folder / language, None, "", str(error))) from None
         except OSError as error:
-            raise PromptError(
-                f"{folder / language}: cannot write a recording ({error.strerror}); "
-                "make the folder writable"
-            ) from None
+            what = f"cannot write a recording ({error.strerror}); make the folder writable"
+            raise PromptError(Fault(folder / language, None, "", what)) from None
         made += len(wanted)
         studio += sum(r.state in (State.STUDIO, State.OVERTAKEN) for r in recordings)
         kept += sum(r.state is State.BUILT for r in recordings if r not in wanted)
@@ -120,7 +118,7 @@ def check(folder: Path, languages: Sequence[str] = LANGUAGES) -> list[Fault]:
         try:
             recordings = survey(folder, language)
         except PromptError as error:
-            faults.append(_fault_of(folder / language / CATALOGUE, error))
+            faults.append(error.fault)
             continue
         for recording in recordings:
             faults.extend(Fault(recording.file, None, "", what) for what in _wrongs(recording))
@@ -171,7 +169,7 @@ def _wrongs(recording: Recording) -> Iterator[str]:
     try:
         samples = read_recording(recording.file)
     except PromptError as error:
-        yield _fault_of(recording.file, error).what
+        yield error.fault.what
         return
     seconds = samples.size / RATE
     if seconds > LONGEST:
@@ -249,9 +247,8 @@ def _remembered(folder: Path) -> dict[str, _Memory]:
     except FileNotFoundError:
         return {}
     except (yaml.YAMLError, AttributeError, KeyError, TypeError):
-        raise PromptError(
-            f"{file}: is not what `ivr prompts build` wrote; restore it, it is not edited by hand"
-        ) from None
+        what = "is not what `ivr prompts build` wrote; restore it, it is not edited by hand"
+        raise PromptError(Fault(file, None, "", what)) from None
 
 
 def _remember(folder: Path, prompts: Iterable[str], memories: Mapping[str, _Memory]) -> None:
@@ -264,8 +261,3 @@ def _remember(folder: Path, prompts: Iterable[str], memories: Mapping[str, _Memo
     head = "# Written by `ivr prompts build`: which text each recording says. Not edited by hand.\n"
     text = head + yaml.safe_dump(entries, sort_keys=False, default_flow_style=None, width=200)
     (folder / BUILT).write_text(text, encoding="utf-8")
-
-
-def _fault_of(file: Path, error: PromptError) -> Fault:
-    """The same fault as a value; the message of a `PromptError` begins with its file."""
-    return Fault(file, None, "", str(error).removeprefix(f"{file}: "))
