@@ -54,7 +54,8 @@ async def collect(scene: Scene, node: schema.Collect) -> str:
             return node.unknown or node.on_error
         return None
 
-    ways: dict[str, str] = {"*": scene.facts.node, **node.keys}
+    ways: dict[str, str] = {"*": scene.facts.node}
+    ways.update((key, target) for key, target in node.keys.items())
     answer = await scene.ask(node, node.lengths, tuple(ways), judge)
     if isinstance(answer, GaveUp):
         return _giving_up(scene, node, answer)

@@ -181,14 +181,12 @@ class Scene:
                 if silences > settings.retries.silence:
                     return GaveUp.SILENCE
                 continue
-            complaint: Sequence[str] | None = question.on_error or settings.reminders.errors
-            if answer.heard is not Heard.ERROR:
-                complaint = judge(answer)
-                if complaint is None:
-                    return answer
+            complaint = None if answer.heard is Heard.ERROR else judge(answer)
+            if answer.heard is not Heard.ERROR and complaint is None:
+                return answer
             errors += 1
             # What was keyed after a wrong answer was meant for another question.
-            before, fresh = complaint, True
+            before, fresh = complaint or question.on_error or settings.reminders.errors, True
             if errors > settings.retries.errors:
                 return GaveUp.ERRORS
 

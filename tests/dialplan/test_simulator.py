@@ -1,0 +1,87 @@
+"""A call in the terminal: the real flow is printed, and no key ever is."""
+
+import asyncio
+import io
+import os
+import termios
+
+import pytest
+from rich.console import Console
+
+from auth_core import AuthService
+from ivr.dialplan.interpreter import CallContext, Ending, Facts
+from ivr.dialplan.schema import load
+from ivr.dialplan.simulator import simulate
+from tests.dialplan.catalogue import LANGUAGES, ROOT, texts
+
+PLAN = load(ROOT / "dialplans" / "caller.yaml")
+TEXTS = {language: texts(language) for language in LANGUAGES}
+PARIS = CallContext(call_id="simulated", line="0810257510", caf="751")
+
+
+async def simulated(people: AuthService, keys: str) -> tuple[Facts, str]:
+    """A call with piped keys, and all that was printed."""
+    printed = io.StringIO()
+    console = Console(file=printed, width=200)
+    facts = await simulate(
+        PLAN, TEXTS, people, PARIS, fast=True, keys=io.StringIO(keys), console=console
+    )
+    return facts, printed.getvalue()
+
+
+async def test_what_would_be_said_is_printed_with_its_timers(people: AuthService) -> None:
+    facts, printed = await simulated(people, "0123456\n4821#\n4")
+    assert facts.authenticated == "pin"
+    assert facts.end_reason is Ending.COMPLETED
+    assert texts("fr")["invite_create_password"] in printed
+    assert texts("fr")["password_help"] in printed
+    assert "7 s for the first key, 4 s between keys" in printed
+    assert printed.index("password_help") < printed.index("goodbye")
+
+
+@pytest.mark.parametrize("secret", ["4821#", "8264#", "82641937"])
+async def test_no_key_is_printed(people: AuthService, secret: str) -> None:
+    _, printed = await simulated(people, f"0123456{secret}q")
+    assert secret.rstrip("#") not in printed
+    assert "0123456" not in printed
+
+
+async def test_a_comma_waits_until_the_time_for_a_key_is_over(people: AuthService) -> None:
+    facts, printed = await simulated(people, ",0123456,4821,q")
+    assert texts("fr")["no_input"] in printed
+    assert facts.authenticated == "pin"
+
+
+async def test_q_hangs_up(people: AuthService) -> None:
+    facts, printed = await simulated(people, "0123456q")
+    assert facts.end_reason is None
+    assert "You hung up." in printed
+
+
+async def test_a_terminal_echoes_nothing_and_is_put_right_afterwards(people: AuthService) -> None:
+    master, slave = os.openpty()
+    before = termios.tcgetattr(slave)
+    printed = io.StringIO()
+    try:
+        with os.fdopen(slave, encoding="ascii", closefd=False) as keys:
+            call = asyncio.create_task(
+                simulate(
+                    PLAN, TEXTS, people, PARIS, fast=True, keys=keys,
+                    console=Console(file=printed, width=200),
+                )
+            )  # fmt: skip
+            while termios.tcgetattr(slave)[3] & termios.ECHO:
+                await asyncio.sleep(0)
+            os.write(master, b"01234564821#")
+            while texts("fr")["main_menu"] not in printed.getvalue():
+                await asyncio.sleep(0.01)
+            os.write(master, b"q")
+            facts = await call
+        assert facts.authenticated == "pin"
+        assert termios.tcgetattr(slave) == before
+        os.set_blocking(master, False)
+        with pytest.raises(BlockingIOError):
+            os.read(master, 1)
+    finally:
+        os.close(slave)
+        os.close(master)
