@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from ivr.softphone.ear import Ear
+from ivr.softphone.errors import UsageError
 from ivr.softphone.events import KeySent, Silence, Sound, Transfer
-from ivr.softphone.keys import Action, Step, UsageError, Way, steps_of_command, steps_of_keys
+from ivr.softphone.keys import Action, Step, Way, steps_of_command, steps_of_keys
 from ivr.softphone.phone import Printer
 from tests.softphone import Softphone, SoftphoneError
 
@@ -220,6 +221,14 @@ class TestCalls:
             held = await far.event("media", receives=True, sends=False)
             await near.unhold()
             await far.event("media", after=far.events.index(held), receives=True, sends=True)
+
+    async def test_what_fails_is_told_and_the_call_goes_on(self, tmp_path: Path) -> None:
+        async with Softphone() as far, Softphone(f"sip:x@{await far.listening()}") as near:
+            await near.answered()
+            with pytest.raises(SoftphoneError, match="play"):
+                await near.say(tmp_path / "nothing.wav")
+            await near.keys("1")
+            await far.event("heard", key="1")
 
     async def test_the_far_end_hangs_up(self) -> None:
         async with Softphone() as far, Softphone(f"sip:x@{await far.listening()}") as near:

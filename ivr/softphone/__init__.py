@@ -18,7 +18,8 @@ They are carried out in order; each is answered by a `done` event, or an `error`
 end of standard input hangs up in this mode only.
 """
 
-from ivr.softphone.keys import UsageError, Way
+from ivr.softphone.errors import UsageError
+from ivr.softphone.keys import Way
 from ivr.softphone.phone import Options, run
 
 __all__ = ["Options", "UsageError", "Way", "run"]

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ivr.softphone.errors import UsageError
+
 KEYS = frozenset("0123456789*#ABCD")
 
 
@@ -25,10 +27,6 @@ class Action(StrEnum):
     HOLD = "hold"
     UNHOLD = "unhold"
     DONE = "done"
-
-
-class UsageError(Exception):
-    """Something asked that makes no sense; the message is one clear line, without any key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from ivr.softphone.ear import Ear
+from ivr.softphone.errors import HandsetError, UsageError
 from ivr.softphone.events import (
     Answered,
     Calling,
@@ -29,7 +30,7 @@ from ivr.softphone.events import (
     Listening,
     Recording,
 )
-from ivr.softphone.keys import Action, Step, UsageError, Way, steps_of_command, steps_of_keys
+from ivr.softphone.keys import Action, Step, Way, steps_of_command, steps_of_keys
 
 if TYPE_CHECKING:
     from ivr.softphone.pjsip import Handset
@@ -77,7 +78,7 @@ def run(options: Options) -> int:
     PJSIP is missing (one line on standard error says which).
     """
     try:
-        from ivr.softphone.pjsip import Handset, HandsetError
+        from ivr.softphone.pjsip import Handset
     except ImportError:
         print(MISSING, file=sys.stderr)
         return 2
@@ -189,7 +190,16 @@ class Softphone:
             if step.action is Action.WAIT and not self._ear.prompt_ended(now):
                 return
             self._steps.popleft()
-            self._take(step, now)
+            try:
+                self._take(step, now)
+            except HandsetError as error:
+                self._printer.tell(Fault(str(error)))
+                self._give_up_command()
+
+    def _give_up_command(self) -> None:
+        """Forget what is left of a command that failed: its fault was its answer."""
+        while self._steps and self._steps.popleft().action is not Action.DONE:
+            pass
 
     def _take(self, step: Step, now: float) -> None:
         match step.action:

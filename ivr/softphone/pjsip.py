@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar, cast
 
 import pjsua2 as pj
 
+from ivr.softphone.errors import HandsetError
 from ivr.softphone.events import (
     Answered,
     Ended,
@@ -33,10 +34,6 @@ from ivr.softphone.events import (
 CODECS = {"pcma": "PCMA/8000/1", "pcmu": "PCMU/8000/1"}
 TRANSPORTS = {"udp": pj.PJSIP_TRANSPORT_UDP, "tcp": pj.PJSIP_TRANSPORT_TCP}
 INBAND_DIGIT_VOLUME = 0  # ToneGenerator's own: about -13 dBm0 a frequency
-
-
-class HandsetError(Exception):
-    """PJSIP refused something; one line that says what."""
 
 
 class Handset:
