@@ -1,24 +1,27 @@
 """The softphone itself: its ear and its keys alone, then two of them ringing each other."""
 
 import asyncio
+import contextlib
 import io
 import json
+import os
 import socket
 import subprocess
 import sys
 import wave
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ivr import softphone
 from ivr.softphone.ear import Ear
 from ivr.softphone.errors import UsageError
 from ivr.softphone.events import KeySent, Silence, Sound, Transfer
 from ivr.softphone.keys import Action, Step, Way, steps_of_command, steps_of_keys
-from ivr.softphone.phone import Printer
+from ivr.softphone.phone import Keyboard, Options, Printer
 from tests.softphone import Softphone, SoftphoneError
 
 LOUD, QUIET = 25, 0
@@ -124,6 +127,49 @@ class TestPrinter:
         printer.count_from_now()
         printer.tell(Transfer("sip:200@127.0.0.1", {"X-Caf": "751"}))
         assert out.getvalue() == "    0.00 s  transferred to sip:200@127.0.0.1; X-Caf: 751\n"
+
+
+class TestKeyboard:
+    @pytest.fixture
+    def pipe(self) -> Iterator[tuple[int, int]]:
+        ends = os.pipe()
+        yield ends
+        for end in ends:
+            with contextlib.suppress(OSError):
+                os.close(end)
+
+    def test_a_line_may_come_in_pieces(self, pipe: tuple[int, int]) -> None:
+        keyboard = Keyboard(pipe[0], lines=True)
+        assert keyboard.read() == []
+        os.write(pipe[1], b"keys 1\n\nwa")
+        assert keyboard.read() == ["keys 1"]
+        os.write(pipe[1], b"it\nhold\n")
+        assert keyboard.read() == ["wait", "hold"]
+
+    def test_a_terminal_gives_each_key(self, pipe: tuple[int, int]) -> None:
+        keyboard = Keyboard(pipe[0], lines=False)
+        os.write(pipe[1], b"12#")
+        assert keyboard.read() == ["1", "2", "#"]
+
+    def test_knows_its_end(self, pipe: tuple[int, int]) -> None:
+        keyboard = Keyboard(pipe[0], lines=True)
+        os.close(pipe[1])
+        assert keyboard.read() == []
+        assert keyboard.closed
+
+
+def test_without_pjsip_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pjsua2", None)
+    monkeypatch.delitem(sys.modules, "ivr.softphone.pjsip", raising=False)
+    assert softphone.run(Options(uri="sip:x@127.0.0.1")) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert (
+        told.err
+        == "this command needs PJSIP; in the project's folder: pip install '.[softphone]'\n"
+    )
 
 
 def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

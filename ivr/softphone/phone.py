@@ -39,7 +39,7 @@ POLL_MS = 10
 MAX_STEPS = 1000
 MAX_LINE = 4096
 GOODBYE_SECONDS = 5.0  # how long the answer to our BYE is waited for
-MISSING = "this command needs PJSIP: pip install 'voice-server[softphone]'"
+MISSING = "this command needs PJSIP; in the project's folder: pip install '.[softphone]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +286,7 @@ class Keyboard:
         data = os.read(self._descriptor, MAX_LINE)
         self.closed = not data
         if not self._lines:
-            return [data.decode("ascii", "replace")] if data else []
+            return list(data.decode("ascii", "replace"))
         *whole, rest = (self._pending + data).split(b"\n")
         self._pending = rest[:MAX_LINE]
         return [line.decode("utf-8", "replace") for line in whole if line.strip()]
