@@ -7,7 +7,15 @@ import pytest
 
 from ivr.dialplan.check import check, inspect
 from ivr.dialplan.handlers import HANDLERS
-from ivr.dialplan.schema import NODE_KINDS, DialplanError, load
+from ivr.dialplan.schema import (
+    NODE_KINDS,
+    Datum,
+    DialplanError,
+    Matter,
+    Question,
+    Settings,
+    load,
+)
 from tests.dialplan.catalogue import ROOT, prompt_ids
 
 CALLER = ROOT / "dialplans" / "caller.yaml"
@@ -262,3 +270,15 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
     file.write_bytes(b"start: \xff\xfe\n")
     with pytest.raises(DialplanError, match="save the file as UTF-8"):
         load(file)
+
+
+def test_the_operators_page_tells_of_every_key() -> None:
+    page = (ROOT / "dialplans" / "README.md").read_text(encoding="utf-8")
+    for kind, model in NODE_KINDS.items():
+        [row] = [line for line in page.splitlines() if line.startswith(f"| `{kind}` |")]
+        for name, field in model.model_fields.items():
+            assert name in ("kind", "note") or f"`{field.alias or name}" in row, (kind, name)
+    for name in Settings.model_fields:
+        assert f"| `{name}" in page
+    for vocabulary in (Datum, Matter, Question):
+        assert all(word.value in page for word in vocabulary)
