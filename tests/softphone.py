@@ -6,6 +6,7 @@
         await phone.keys("0123456")
         await phone.prompt_end()
         ended = await phone.ended()
+    assert heard(tmp_path / "heard.wav", ...)   # the file is whole once the phone has gone
 
 Keys go to the process on its standard input and appear in no argument, event or message here.
 Every wait has a time-out that names what was waited for and what happened instead; leaving the
