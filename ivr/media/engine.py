@@ -1,0 +1,324 @@
+"""The sound of all the calls of a worker: numpy over calls, no socket, no clock.
+
+Datagrams, orders and `now` (monotonic seconds) go in; packets to send, keys and the ends of plays
+come out. A call is a slot, a number below `capacity`. Only rare things (keys, RTCP, the packet in
+which a clip ends) take Python per packet.
+"""
+
+import operator
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.media import rfc4733, rtcp, rtp
+from ivr.media.keys import KeyMerger
+from ivr.media.playout import Burst, Playout
+from ivr.media.quality import mean_opinion_score
+from ivr.media.reception import Reception
+from ivr.media.stream import Address, Clip, KeyPressed, PlayEnded, StreamParams, StreamStats, Way
+from ivr.wire import WireError
+
+REPORT_INTERVAL = 5.0
+"""Seconds between RTCP reports on average (RFC 3550 section 6.2)."""
+
+
+class NoSlot(Exception):  # noqa: N818 - a full engine is an answer, not a fault
+    """Every slot has a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Datagrams that came to RTP ports, in the order of arrival.
+
+    `data`: (M, rtp.MAX_PACKET) uint8; `lengths`: (M,) int64, bytes of each row; `slots`: M calls;
+    `sources`: M addresses.
+    """
+
+    data: NDArray[np.uint8]
+    lengths: NDArray[np.int64]
+    slots: Sequence[int]
+    sources: Sequence[Address]
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """RTCP to send for a call."""
+
+    slot: int
+    data: bytes
+    destination: Address
+
+
+@dataclass(slots=True)
+class _Call:
+    """What of a call is not an array."""
+
+    cname: str
+    params: StreamParams | None = None
+    negotiated: Address | None = None
+    rtcp_source: Address | None = None
+    events: rfc4733.EventReceiver = field(default_factory=rfc4733.EventReceiver)
+    keys: KeyMerger = field(default_factory=KeyMerger)
+    strangers: int = 0
+    sent_at_report: int = 0
+    heard_report: int = 0  # middle 32 bits of the NTP time of the peer's last sender report
+    heard_report_at: float = 0.0
+
+
+class Engine:
+    """Up to `capacity` calls. `bank` and `entropy`: see `Playout`."""
+
+    def __init__(
+        self,
+        capacity: int,
+        bank: NDArray[np.uint8],
+        *,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._entropy = entropy
+        self._playout = Playout(capacity, bank, entropy)
+        self._reception = Reception(capacity)
+        self._calls: dict[int, _Call] = {}
+        self._free = list(range(capacity - 1, -1, -1))
+        self._events: list[tuple[int, KeyPressed | PlayEnded]] = []
+        self._holding: set[int] = set()  # slots whose telephone event is under way
+        self._tick = 0
+        self._sound_type = np.full(capacity, -1, np.int64)
+        self._event_rate = np.zeros((capacity, 128), np.int64)  # Hz by payload type, 0: no event
+        self._latched = np.zeros(capacity, np.bool_)
+        self._report_due = np.full(capacity, np.inf)
+        self.peers: list[Address | None] = [None] * capacity
+        """Where each call's RTP goes to, and once it is latched the only one it hears."""
+        self.malformed = 0
+        """Datagrams dropped because they were not RTP, RTCP or telephone events."""
+
+    @property
+    def calls(self) -> int:
+        """How many calls there are."""
+        return len(self._calls)
+
+    def open(self, now: float, cname: str) -> int:
+        """The slot of a new call; nothing is sent before `configure`. Raises `NoSlot`.
+
+        `cname`: who we are in RTCP, in this call alone (RFC 7022).
+        """
+        if not self._free:
+            raise NoSlot
+        slot = self._free.pop()
+        self._calls[slot] = _Call(cname)
+        self._playout.open(slot)
+        self._reception.open(slot)
+        # The first report comes sooner (RFC 3550 section 6.2).
+        self._report_due[slot] = now + self._report_delay() / 2
+        return slot
+
+    def close(self, slot: int, now: float, wall: float) -> tuple[StreamStats, Datagram | None]:
+        """End a call: its figures, and the RTCP BYE to send when there is somebody to tell.
+
+        `wall`: seconds since 1970, for RTCP alone.
+        """
+        stats = self.stats(slot)
+        bye = self._report(slot, now, wall, bye=True)
+        self._playout.close(slot)
+        del self._calls[slot]
+        self._free.append(slot)
+        self._holding.discard(slot)
+        self._events = [item for item in self._events if item[0] != slot]
+        self._sound_type[slot] = -1
+        self._event_rate[slot] = 0
+        self._latched[slot] = False
+        self._report_due[slot] = np.inf
+        self.peers[slot] = None
+        return stats, bye
+
+    def configure(self, slot: int, params: StreamParams) -> None:
+        """Take over what was negotiated, at first or again; a new remote is latched anew."""
+        call = self._calls[slot]
+        call.params = params
+        if params.remote is not None and params.remote != call.negotiated:
+            call.negotiated = self.peers[slot] = params.remote
+            call.rtcp_source = None
+            self._latched[slot] = False
+        self._sound_type[slot] = params.payload_type
+        self._event_rate[slot] = 0
+        if params.receives:
+            for payload_type, rate in params.dtmf.items():
+                self._event_rate[slot, payload_type] = rate
+        self._playout.configure(slot, params)
+
+    def play(self, slot: int, number: int, clips: Sequence[Clip], *, barge_in: bool) -> None:
+        """Play clips in place of what plays. Raises ValueError: a clip outside the bank."""
+        self._playout.play(slot, number, clips, barge_in=barge_in)
+        self._collect_ended()
+
+    def stop(self, slot: int) -> None:
+        """Silence from the next packet on."""
+        self._playout.stop(slot)
+        self._collect_ended()
+
+    def info_key(self, slot: int, key: str, duration: float, now: float) -> None:
+        """A key that a SIP INFO brought, pressed for `duration` seconds."""
+        keys = self._calls[slot].keys
+        if keys.tapped(Way.INFO, key, duration, now):
+            self._key_pressed(slot, key, Way.INFO)
+
+    def receive(self, arrivals: Arrivals, now: float) -> None:
+        """Take the datagrams that came to RTP ports by `now`. Never raises for what they hold."""
+        packets = rtp.parse(arrivals.data, arrivals.lengths)
+        slots = np.array(arrivals.slots, np.int64)
+        self.malformed += len(slots) - int(np.count_nonzero(packets.valid))
+        is_sound = packets.payload_type == self._sound_type[slots]
+        event_rate = self._event_rate[slots, packets.payload_type]
+        peers = self.peers
+        admitted = self._latched[slots] & np.fromiter(
+            map(operator.eq, arrivals.sources, [peers[slot] for slot in arrivals.slots]),
+            np.bool_,
+            len(slots),
+        )
+        for row in np.flatnonzero(packets.valid & ~admitted).tolist():
+            expected = bool(is_sound[row] or event_rate[row])
+            admitted[row] = self._admit(arrivals.slots[row], arrivals.sources[row], expected)
+        rows = np.flatnonzero(packets.valid & admitted)
+        self._reception.update(slots[rows], packets, rows, is_sound[rows], now)
+        for row in rows[event_rate[rows] > 0].tolist():
+            self._telephone_event(int(slots[row]), packets, row, int(event_rate[row]), now)
+
+    def _admit(self, slot: int, source: Address, expected: bool) -> bool:
+        """Whether to hear `source`; latches to it where that is still open.
+
+        The negotiated address is always right. Until it has sent, the first other one to send what
+        was agreed on (`expected`) is taken for it: that is what NAT makes of the address in SDP.
+        """
+        call = self._calls[slot]
+        if source == call.negotiated or (expected and not self._latched[slot]):
+            self.peers[slot] = source
+            self._latched[slot] = True
+            return True
+        if source == self.peers[slot] and self._latched[slot]:
+            return True
+        call.strangers += 1
+        return False
+
+    def _telephone_event(
+        self, slot: int, packets: rtp.Packets, row: int, rate: int, now: float
+    ) -> None:
+        try:
+            event = rfc4733.parse(packets.payload(row))
+        except WireError:
+            self.malformed += 1
+            return
+        receiver = self._calls[slot].events
+        changes = receiver.receive(
+            event,
+            sequence=int(packets.sequence[row]),
+            timestamp=int(packets.timestamp[row]),
+            marker=bool(packets.marker[row]),
+            rate=rate,
+            now=now,
+        )
+        self._apply(slot, changes, now)
+
+    def _apply(self, slot: int, changes: Sequence[rfc4733.KeyChange], now: float) -> None:
+        call = self._calls[slot]
+        for change in changes:
+            if not change.pressed:
+                call.keys.released(Way.RFC4733, now)
+            elif call.keys.pressed(Way.RFC4733, change.key, now):
+                self._key_pressed(slot, change.key, Way.RFC4733)
+        if call.events.deadline is None:
+            self._holding.discard(slot)
+        else:
+            self._holding.add(slot)
+
+    def _key_pressed(self, slot: int, key: str, way: Way) -> None:
+        self._events.append((slot, KeyPressed(key, way)))
+        self._playout.barge_in(slot)
+        self._collect_ended()
+
+    def _collect_ended(self) -> None:
+        self._events.extend(self._playout.ended())
+
+    def tick(self, number: int, now: float) -> list[Burst]:
+        """What to send at tick `number` (they count up, TICK_MS apart, and may be left out)."""
+        self._tick = number
+        for slot in [*self._holding]:
+            self._apply(slot, self._calls[slot].events.advance(now), now)
+        bursts = self._playout.tick(number)
+        self._collect_ended()
+        return bursts
+
+    def events(self) -> list[tuple[int, KeyPressed | PlayEnded]]:
+        """Keys and ends of plays with their slots, in order, since the last asking."""
+        events, self._events = self._events, []
+        return events
+
+    def stats(self, slot: int) -> StreamStats:
+        """The call's figures so far."""
+        call = self._calls[slot]
+        received, lost = self._reception.received(slot), self._reception.lost(slot)
+        jitter = self._reception.jitter_ms(slot)
+        mos = 0.0
+        if received and call.params is not None:
+            mos = mean_opinion_score(lost / (received + lost), jitter, call.params.ptime_ms)
+        sent, _ = self._playout.sent(slot)
+        ways = frozenset(way.value for way in call.keys.ways)
+        return StreamStats(sent, received, lost, round(jitter, 2), mos, ways, call.strangers)
+
+    def receive_rtcp(self, slot: int, data: bytes, source: Address, now: float) -> None:
+        """Take a datagram that came to the call's RTCP port. Never raises for what it holds."""
+        call, peer = self._calls[slot], self.peers[slot]
+        if peer is None or source[0] != peer[0]:
+            call.strangers += 1
+            return
+        try:
+            report = rtcp.parse(data)
+        except WireError:
+            self.malformed += 1
+            return
+        call.rtcp_source = source
+        if report.ntp is not None:
+            call.heard_report = report.ntp >> 16 & 0xFFFFFFFF
+            call.heard_report_at = now
+
+    def reports(self, now: float, wall: float) -> list[Datagram]:
+        """The RTCP reports due by `now`; `wall`: seconds since 1970. They go on through a hold."""
+        due = np.flatnonzero(self._report_due <= now).tolist()
+        reports = [self._report(slot, now, wall) for slot in due]
+        for slot in due:
+            self._report_due[slot] = now + self._report_delay()
+        return [report for report in reports if report is not None]
+
+    def _report_delay(self) -> float:
+        """Half to one and a half times the interval, so that calls do not report in step."""
+        return REPORT_INTERVAL * (0.5 + int.from_bytes(self._entropy(2), "big") / 65536)
+
+    def _report(self, slot: int, now: float, wall: float, *, bye: bool = False) -> Datagram | None:
+        call = self._calls[slot]
+        destination = self._rtcp_destination(slot, call)
+        if destination is None:
+            return None
+        sent, octets = self._playout.sent(slot)
+        sender = None
+        if sent > call.sent_at_report:
+            timestamp = int(self._playout.timestamps(np.array([slot]), self._tick)[0])
+            sender = rtcp.SenderInfo(rtcp.ntp_time(wall), timestamp, sent, octets)
+        call.sent_at_report = sent
+        last = rtcp.LastReport()
+        if call.heard_report:
+            last = rtcp.LastReport(call.heard_report, now - call.heard_report_at)
+        block = self._reception.report(slot)
+        ssrc = self._playout.ssrc(slot)
+        return Datagram(
+            slot, rtcp.build(ssrc, call.cname, sender, block, last, bye=bye), destination
+        )
+
+    def _rtcp_destination(self, slot: int, call: _Call) -> Address | None:
+        peer = self.peers[slot]
+        if call.rtcp_source is not None or peer is None or call.params is None:
+            return call.rtcp_source
+        if peer == call.negotiated and call.params.remote_rtcp is not None:
+            return call.params.remote_rtcp
+        return (peer[0], peer[1] + 1) if peer[1] < 0xFFFF else None

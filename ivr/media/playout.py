@@ -1,0 +1,202 @@
+"""What is sent to each call: prompts and the silence between them, packed for all calls at once.
+
+State is one array per quantity, indexed by the call's slot. Only the packet in which a clip ends is
+put together call by call.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.media import g711
+from ivr.media.rtp import HEADER, HEADER_SIZE, MARKER, VERSION
+from ivr.media.stream import SAMPLE_RATE, TICK_MS, Clip, Codec, PlayEnded, StreamParams
+
+SAMPLES_PER_TICK = SAMPLE_RATE * TICK_MS // 1000
+FIRST_SILENCE = SAMPLE_RATE // 5
+"""Samples of silence before the first prompt: phones are slow to open their ear at the answer."""
+
+_SILENCE = np.array([g711.ALAW_SILENCE, g711.ULAW_SILENCE], np.uint8)
+_CODECS = (Codec.PCMA, Codec.PCMU)  # in the order of the bank's halves
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """The packets of one tick that have one length: row i goes to the call in `slots[i]`.
+
+    `slots`: (N,) int64; `data`: (N, 12 + samples) uint8, C-contiguous.
+    """
+
+    slots: NDArray[np.int64]
+    data: NDArray[np.uint8]
+
+
+@dataclass(slots=True)
+class _Play:
+    number: int
+    barge_in: bool
+    clips: deque[Clip]
+    clips_begun: int = 0
+
+
+class Playout:
+    """The sending half of up to `capacity` calls.
+
+    `bank`: (2 * size,) uint8, the recordings in A-law and then the same in µ-law; `entropy` gives
+    that many random bytes (RFC 3550 asks for random SSRC, sequence and timestamp).
+    """
+
+    def __init__(
+        self, capacity: int, bank: NDArray[np.uint8], entropy: Callable[[int], bytes]
+    ) -> None:
+        self._bank = bank
+        self._bank_size = len(bank) // 2
+        self._entropy = entropy
+        self._sending = np.zeros(capacity, np.bool_)
+        self._period = np.ones(capacity, np.int64)  # ticks
+        self._phase = np.zeros(capacity, np.int64)
+        self._payload_type = np.zeros(capacity, np.uint8)
+        self._codec = np.zeros(capacity, np.int64)  # 0 A-law, 1 µ-law
+        self._ssrc = np.zeros(capacity, np.uint32)
+        self._sequence = np.zeros(capacity, np.uint16)
+        self._timestamp = np.zeros(capacity, np.uint32)  # at tick 0
+        self._marker = np.zeros(capacity, np.uint8)
+        self._first_silence = np.zeros(capacity, np.int64)  # samples still to come
+        self._playing = np.zeros(capacity, np.bool_)
+        self._cursor = np.zeros(capacity, np.int64)  # into the A-law half
+        self._remaining = np.zeros(capacity, np.int64)  # samples of the clip under way
+        self._sent = np.zeros(capacity, np.int64)  # packets
+        self._octets = np.zeros(capacity, np.int64)  # of payload
+        self._plays: dict[int, _Play] = {}
+        self._ended: list[tuple[int, PlayEnded]] = []
+
+    def open(self, slot: int) -> None:
+        """Begin a call in a free slot: new identifiers, silence first."""
+        random = np.frombuffer(self._entropy(10), np.uint8)
+        self._ssrc[slot], self._timestamp[slot] = random[:8].view(np.uint32)
+        self._sequence[slot] = random[8:].view(np.uint16)[0]
+        self._first_silence[slot] = FIRST_SILENCE
+        self._sent[slot] = self._octets[slot] = 0
+
+    def close(self, slot: int) -> None:
+        """End the slot's call; what played ends without a word."""
+        self._sending[slot] = self._playing[slot] = False
+        self._plays.pop(slot, None)
+
+    def configure(self, slot: int, params: StreamParams) -> None:
+        """Send as agreed from the next tick on; a play under way goes on in the new codec."""
+        self._payload_type[slot] = params.payload_type
+        self._codec[slot] = _CODECS.index(Codec(params.codec))
+        sending = params.sends and params.remote is not None
+        period = params.ptime_ms // TICK_MS
+        if sending and (not self._sending[slot] or self._period[slot] != period):
+            alike = self._sending & (self._period == period)
+            load = np.bincount(self._phase[alike], minlength=period)
+            self._period[slot] = period
+            self._phase[slot] = int(load.argmin())
+        if sending and not self._sending[slot]:
+            self._marker[slot] = MARKER  # a talk spurt begins (RFC 3551 section 4.1)
+        self._sending[slot] = sending
+
+    def play(self, slot: int, number: int, clips: Sequence[Clip], *, barge_in: bool) -> None:
+        """Play clips one after the other in place of what plays. ValueError: not in the bank."""
+        for clip in clips:
+            if clip.offset < 0 or clip.length < 0 or clip.offset + clip.length > self._bank_size:
+                raise ValueError(f"clip {clip} is not within the bank's {self._bank_size} samples")
+        self.stop(slot)
+        self._plays[slot] = _Play(number, barge_in, deque(clips))
+        self._playing[slot] = True
+        self._remaining[slot] = 0
+
+    def stop(self, slot: int, *, barged: bool = False) -> None:
+        """End what plays, if anything does; the next packet is silence."""
+        if (play := self._plays.pop(slot, None)) is not None:
+            self._playing[slot] = False
+            self._ended.append((slot, PlayEnded(play.number, play.clips_begun, barged)))
+
+    def barge_in(self, slot: int) -> None:
+        """A key was pressed: end what plays unless it must be heard out."""
+        if (play := self._plays.get(slot)) is not None and play.barge_in:
+            self.stop(slot, barged=True)
+
+    def ended(self) -> list[tuple[int, PlayEnded]]:
+        """The plays that are over, with their slots, since the last asking."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def tick(self, number: int) -> list[Burst]:
+        """The packets due at tick `number`; each tick later than the last."""
+        due = np.flatnonzero(self._sending & (number % self._period == self._phase))
+        periods = self._period[due]
+        return [
+            self._pack(due[periods == period], int(period) * SAMPLES_PER_TICK, number)
+            for period in np.flatnonzero(np.bincount(periods))
+        ]
+
+    def _pack(self, slots: NDArray[np.int64], samples: int, tick: int) -> Burst:
+        count = len(slots)
+        data = np.empty((count, HEADER_SIZE + samples), np.uint8)
+        header = np.empty(count, HEADER)
+        header["first"] = VERSION << 6
+        header["second"] = self._payload_type[slots] | self._marker[slots]
+        header["sequence"] = self._sequence[slots]
+        header["timestamp"] = self.timestamps(slots, tick)
+        header["ssrc"] = self._ssrc[slots]
+        data[:, :HEADER_SIZE] = header.view(np.uint8).reshape(count, HEADER_SIZE)
+        self._fill(slots, data[:, HEADER_SIZE:])
+        self._marker[slots] = 0
+        self._sequence[slots] += np.uint16(1)
+        self._sent[slots] += 1
+        self._octets[slots] += samples
+        return Burst(slots, data)
+
+    def _fill(self, slots: NDArray[np.int64], payload: NDArray[np.uint8]) -> None:
+        samples = payload.shape[1]
+        codec = self._codec[slots]
+        payload[:] = _SILENCE[codec][:, np.newaxis]
+        waiting = self._first_silence[slots]
+        audible = self._playing[slots] & (waiting <= 0)
+        self._first_silence[slots] = waiting - samples
+        within = audible & (self._remaining[slots] > samples)
+        rows = np.flatnonzero(within)
+        if rows.size:
+            playing = slots[rows]
+            begin = self._cursor[playing] + codec[rows] * self._bank_size
+            payload[rows] = self._bank[begin[:, np.newaxis] + np.arange(samples)]
+            self._cursor[playing] += samples
+            self._remaining[playing] -= samples
+        for row in np.flatnonzero(audible & ~within).tolist():
+            self._splice(int(slots[row]), int(codec[row]), payload[row])
+
+    def _splice(self, slot: int, codec: int, payload: NDArray[np.uint8]) -> None:
+        """Fill one packet in which a clip ends, with the next clips or silence after it."""
+        play = self._plays[slot]
+        cursor, remaining = int(self._cursor[slot]), int(self._remaining[slot])
+        filled = 0
+        while filled < len(payload) and (remaining or play.clips):
+            if not remaining:
+                clip = play.clips.popleft()
+                play.clips_begun += 1
+                cursor, remaining = clip.offset, clip.length
+            taken = min(remaining, len(payload) - filled)
+            begin = cursor + codec * self._bank_size
+            payload[filled : filled + taken] = self._bank[begin : begin + taken]
+            filled, cursor, remaining = filled + taken, cursor + taken, remaining - taken
+        self._cursor[slot], self._remaining[slot] = cursor, remaining
+        if not remaining and not play.clips:
+            self.stop(slot)
+
+    def timestamps(self, slots: NDArray[np.int64], tick: int) -> NDArray[np.uint32]:
+        """RTP timestamps of `slots` at a tick: they run on through a hold (RFC 3550 5.1)."""
+        return self._timestamp[slots] + np.uint32(tick * SAMPLES_PER_TICK & 0xFFFFFFFF)
+
+    def ssrc(self, slot: int) -> int:
+        """Our synchronisation source in this call."""
+        return int(self._ssrc[slot])
+
+    def sent(self, slot: int) -> tuple[int, int]:
+        """Packets and payload octets sent so far."""
+        return int(self._sent[slot]), int(self._octets[slot])

@@ -1,0 +1,203 @@
+"""What is known of the packets that calls send us: RFC 3550 appendix A, over all calls at once.
+
+State is one array per quantity, indexed by the call's slot; arrivals of a tick are taken together.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.media.rtp import Packets, sequence_distance, timestamp_distance
+from ivr.media.stream import SAMPLE_RATE
+
+MAX_DROPOUT = 3000
+"""Packets: a jump ahead by less is loss (RFC 3550 A.1)."""
+WINDOW = 64
+"""Packets: how far back a late packet is still told from a duplicate; the RFC's MAX_MISORDER."""
+
+_LONGEST_TRANSIT_STEP = SAMPLE_RATE  # samples: past 1 s the sender's clock was set, not the network
+
+
+@dataclass(frozen=True, slots=True)
+class ReportBlock:
+    """What a receiver report says of a source (RFC 3550 section 6.4.1), but LSR and DLSR."""
+
+    ssrc: int
+    fraction_lost: int
+    cumulative_lost: int
+    highest_sequence: int
+    jitter: int
+
+
+class Reception:
+    """Sequence, loss, duplicates and jitter of (capacity,) sources."""
+
+    def __init__(self, capacity: int) -> None:
+        self._heard = np.zeros(capacity, np.bool_)
+        self._ssrc = np.zeros(capacity, np.int64)
+        self._highest = np.zeros(capacity, np.int64)  # extended: cycles << 16 | sequence
+        self._base = np.zeros(capacity, np.int64)  # extended, of the source's first packet
+        self._probe = np.zeros(capacity, np.int64)  # bad_seq of A.1
+        self._window = np.zeros(capacity, np.uint64)  # bit n: packet `highest - n` came
+        self._received = np.zeros(capacity, np.int64)
+        self._timed = np.zeros(capacity, np.bool_)
+        self._arrival = np.zeros(capacity, np.float64)
+        self._timestamp = np.zeros(capacity, np.int64)
+        self._jitter = np.zeros(capacity, np.float64)  # samples
+        # Totals of the sources that a call had before the one it has now.
+        self._received_before = np.zeros(capacity, np.int64)
+        self._lost_before = np.zeros(capacity, np.int64)
+        self._expected_reported = np.zeros(capacity, np.int64)
+        self._received_reported = np.zeros(capacity, np.int64)
+
+    def open(self, slot: int) -> None:
+        """Forget what the slot's last call left."""
+        for state in vars(self).values():
+            state[slot] = 0
+
+    def update(
+        self,
+        slots: NDArray[np.int64],
+        packets: Packets,
+        rows: NDArray[np.int64],
+        sound: NDArray[np.bool_],
+        now: float,
+    ) -> None:
+        """Count packets that arrived at `now`, in their order.
+
+        `slots` (K,): whose; `rows` (K,): which of `packets`; `sound` (K,): whether on the 8 kHz
+        clock, which alone tells jitter. Duplicates and strays far from the sequence (A.1) are not
+        counted.
+        """
+        rank = _rank_within_call(slots)
+        for turn in range(int(rank.max(initial=-1)) + 1):
+            # Within one turn a call has one packet, so fancy assignment sees each slot once.
+            mine = np.flatnonzero(rank == turn)
+            taken = rows[mine]
+            self._update_once(
+                slots[mine],
+                packets.sequence[taken],
+                packets.timestamp[taken],
+                packets.ssrc[taken],
+                sound[mine],
+                now,
+            )
+
+    def _update_once(
+        self,
+        slots: NDArray[np.int64],
+        sequence: NDArray[np.int64],
+        timestamp: NDArray[np.int64],
+        ssrc: NDArray[np.int64],
+        sound: NDArray[np.bool_],
+        now: float,
+    ) -> None:
+        highest = self._highest[slots]
+        distance = sequence_distance(sequence, highest & 0xFFFF)
+        is_new_source = ~self._heard[slots] | (self._ssrc[slots] != ssrc)
+        strayed = (distance >= MAX_DROPOUT) | (distance <= -WINDOW)
+        # Two strays in a row, one after the other: the sender restarted (A.1).
+        restarts = is_new_source | (strayed & (sequence == self._probe[slots]))
+        strays = strayed & ~restarts
+        self._probe[slots[strays]] = (sequence[strays] + 1) & 0xFFFF
+        if restarts.any():
+            self._restart(slots[restarts], sequence[restarts], ssrc[restarts])
+        follows = ~restarts & ~strays
+        ahead = follows & (distance > 0)
+        behind = follows & (distance <= 0)
+
+        window = self._window[slots]
+        step = np.where(ahead, distance, 0)
+        moved = np.where(
+            step < WINDOW, window << np.minimum(step, 63).astype(np.uint64), np.uint64(0)
+        )
+        bit = np.uint64(1) << np.where(behind, -distance, 0).astype(np.uint64)
+        duplicate = behind & (window & bit != 0)
+        kept = follows & ~duplicate
+        self._window[slots[kept]] = (moved | bit)[kept]
+        self._highest[slots[kept]] = (highest + step)[kept]
+        self._received[slots[kept | restarts]] += 1
+
+        self._time(slots, timestamp, sound & (ahead | restarts), now)
+
+    def _restart(
+        self, slots: NDArray[np.int64], sequence: NDArray[np.int64], ssrc: NDArray[np.int64]
+    ) -> None:
+        self._lost_before[slots] += np.maximum(self._expected(slots) - self._received[slots], 0)
+        self._received_before[slots] += self._received[slots]
+        self._heard[slots] = True
+        self._ssrc[slots] = ssrc
+        self._highest[slots] = self._base[slots] = sequence
+        self._window[slots] = 1
+        self._received[slots] = 0
+        self._timed[slots] = False
+        self._expected_reported[slots] = self._received_reported[slots] = 0
+
+    def _time(
+        self,
+        slots: NDArray[np.int64],
+        timestamp: NDArray[np.int64],
+        tells: NDArray[np.bool_],
+        now: float,
+    ) -> None:
+        """Interarrival jitter (A.8), from packets in order only."""
+        timed = slots[tells]
+        timestamp = timestamp[tells]
+        step = (now - self._arrival[timed]) * SAMPLE_RATE - timestamp_distance(
+            timestamp, self._timestamp[timed]
+        )
+        steady = self._timed[timed] & (np.abs(step) <= _LONGEST_TRANSIT_STEP)
+        known = timed[steady]
+        self._jitter[known] += (np.abs(step[steady]) - self._jitter[known]) / 16
+        self._timed[timed] = True
+        self._arrival[timed] = now
+        self._timestamp[timed] = timestamp
+
+    def _expected(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.where(self._heard[slots], self._highest[slots] - self._base[slots] + 1, 0)
+
+    def received(self, slot: int) -> int:
+        """Packets so far, duplicates not counted."""
+        return int(self._received_before[slot] + self._received[slot])
+
+    def lost(self, slot: int) -> int:
+        """Packets that were sent and did not come (A.3), over all sources of the call."""
+        expected = int(self._expected(np.array([slot]))[0])
+        return int(self._lost_before[slot]) + max(0, expected - int(self._received[slot]))
+
+    def jitter_ms(self, slot: int) -> float:
+        """Interarrival jitter in milliseconds."""
+        return float(self._jitter[slot]) * 1000 / SAMPLE_RATE
+
+    def report(self, slot: int) -> ReportBlock | None:
+        """The report on the call's source since the last one; None before its first packet."""
+        if not self._heard[slot]:
+            return None
+        expected = int(self._highest[slot] - self._base[slot]) + 1
+        received = int(self._received[slot])
+        expected_since = expected - int(self._expected_reported[slot])
+        lost_since = expected_since - (received - int(self._received_reported[slot]))
+        self._expected_reported[slot] = expected
+        self._received_reported[slot] = received
+        fraction = (
+            0 if expected_since <= 0 else max(0, min(255, 256 * lost_since // expected_since))
+        )
+        return ReportBlock(
+            ssrc=int(self._ssrc[slot]),
+            fraction_lost=fraction,
+            cumulative_lost=max(0, min(0x7FFFFF, expected - received)),
+            highest_sequence=int(self._highest[slot]) & 0xFFFFFFFF,
+            jitter=int(self._jitter[slot]),
+        )
+
+
+def _rank_within_call(slots: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each packet how many of the same call come before it."""
+    order = np.argsort(slots, kind="stable")
+    ordered = slots[order]
+    begins = np.flatnonzero(np.diff(ordered, prepend=-1))
+    rank = np.empty(len(slots), np.int64)
+    runs = np.diff(begins, append=len(slots))
+    rank[order] = np.arange(len(slots)) - np.repeat(begins, runs)
+    return rank

@@ -1,0 +1,344 @@
+"""The process that carries sound: the sockets and the clock around an `Engine`.
+
+Started by `session.MediaPool` as `python -m ivr.media.worker LINK BANK`, two inherited descriptors:
+the link to the front, and the memory that holds the prompts. It exits when the front is gone.
+"""
+
+import contextlib
+import dataclasses
+import gc
+import ipaddress
+import mmap
+import resource
+import secrets
+import select
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from ivr.media import link, rtcp, rtp
+from ivr.media.engine import Arrivals, Datagram, Engine, NoSlot
+from ivr.media.ports import PortPair, PortPool
+from ivr.media.stream import (
+    TICK_MS,
+    Address,
+    KeyPressed,
+    NoPortsLeft,
+    PlayEnded,
+    StreamParams,
+)
+
+TICK = TICK_MS / 1000
+MAX_CATCH_UP = 0.25
+"""Seconds: a worker that was stopped for longer goes on from now instead of sending it all."""
+
+_BATCH = 1024  # datagrams handed to the engine at once
+_ROUNDS = 16  # datagrams of one call in one tick: a flood on one port must not starve the others
+_READ = 65536
+
+
+class FrontGone(Exception):  # noqa: N818 - the way this process is told to end
+    """The front closed the link, or stopped reading it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One call's sockets."""
+
+    call: int
+    slot: int
+    ports: PortPair
+
+
+class Worker:
+    """Orders come in on `front`, reports go out on it; calls are pumped every tick."""
+
+    def __init__(self, front: socket.socket, setup: link.Setup, bank: mmap.mmap) -> None:
+        self._front = front
+        self._engine = Engine(setup.capacity, np.frombuffer(bank, np.uint8))
+        self._ports = PortPool(
+            setup.host,
+            setup.port_range,
+            share=setup.share,
+            shares=setup.shares,
+            rest=setup.port_rest,
+        )
+        self._by_call: dict[int, _Line] = {}
+        self._by_slot: dict[int, _Line] = {}
+        self._by_descriptor: dict[int, _Line] = {}
+        self._rtp = select.epoll()
+        self._rtcp = select.epoll()
+        memory = memoryview(bytearray(_BATCH * rtp.MAX_PACKET))
+        self._rows = np.frombuffer(memory, np.uint8).reshape(_BATCH, rtp.MAX_PACKET)
+        self._row_views = [
+            memory[begin : begin + rtp.MAX_PACKET]
+            for begin in range(0, len(memory), rtp.MAX_PACKET)
+        ]
+        self._backlog = bytearray()
+        self._late_ticks = 0
+        self._unsent = 0
+        self._orders = msgspec.msgpack.Decoder(link.Order)
+        self._frames = link.Frames()
+
+    def run(self) -> None:
+        """Serve until the front is gone (`FrontGone`)."""
+        self._report(link.Ready())
+        doorbell = select.epoll()
+        doorbell.register(self._front, select.EPOLLIN)
+        number = 0
+        deadline = time.monotonic() + TICK
+        while True:
+            now = time.monotonic()
+            if not self._engine.calls:
+                # Nobody to keep time for: sleep until an order, or until a port has rested.
+                doorbell.poll(self._idle_timeout(now))
+                deadline = time.monotonic() + TICK
+                self._read_orders()
+            elif now < deadline:
+                if doorbell.poll(deadline - now):
+                    self._read_orders()
+            else:
+                number += 1
+                late = now - deadline
+                if late > TICK:
+                    self._late_ticks += 1
+                if late > MAX_CATCH_UP:
+                    skipped = int(late / TICK)
+                    number += skipped
+                    deadline += skipped * TICK
+                deadline += TICK
+                self._tick(number, now)
+            self._ports.advance(time.monotonic())
+            self._flush()
+
+    def _idle_timeout(self, now: float) -> float | None:
+        if self._backlog:
+            return TICK
+        deadline = self._ports.deadline
+        return None if deadline is None else max(0.0, deadline - now)
+
+    def _tick(self, number: int, now: float) -> None:
+        self._receive_rtcp(now)
+        self._receive_rtp(now)
+        peers, lines = self._engine.peers, self._by_slot
+        for burst in self._engine.tick(number, now):
+            width = burst.data.shape[1]
+            packets = burst.data.data.cast("B")
+            begin = 0
+            for slot in burst.slots.tolist():
+                peer = peers[slot]
+                if peer is not None:
+                    try:
+                        lines[slot].ports.rtp.sendto(packets[begin : begin + width], peer)
+                    except OSError:
+                        self._unsent += 1  # no route, or a full buffer: the packet is lost
+                begin += width
+        for datagram in self._engine.reports(now, time.time()):
+            self._send_rtcp(datagram)
+        self._report_events()
+
+    def _receive_rtp(self, now: float) -> None:
+        """Drain what has come, in rounds of one datagram per call, into the engine."""
+        views, lines = self._row_views, self._by_descriptor
+        lengths: list[int] = []
+        slots: list[int] = []
+        sources: list[Address] = []
+        for _ in range(_ROUNDS):
+            readable = self._rtp.poll(0, _BATCH)
+            if not readable:
+                break
+            for descriptor, _ in readable:
+                line = lines[descriptor]
+                try:
+                    length, source = line.ports.rtp.recvfrom_into(views[len(lengths)])
+                except OSError:
+                    continue
+                lengths.append(length)
+                slots.append(line.slot)
+                sources.append(source if len(source) == 2 else source[:2])
+                if len(lengths) == _BATCH:
+                    self._hand_over(lengths, slots, sources, now)
+                    lengths, slots, sources = [], [], []
+        if lengths:
+            self._hand_over(lengths, slots, sources, now)
+
+    def _hand_over(
+        self, lengths: list[int], slots: list[int], sources: list[Address], now: float
+    ) -> None:
+        count = len(lengths)
+        data = self._rows[:count]
+        self._engine.receive(Arrivals(data, np.array(lengths, np.int64), slots, sources), now)
+
+    def _receive_rtcp(self, now: float) -> None:
+        for descriptor, _ in self._rtcp.poll(0, _BATCH):
+            line = self._by_descriptor[descriptor]
+            with contextlib.suppress(OSError):
+                data, source = line.ports.rtcp.recvfrom(rtcp.MAX_PACKET)
+                self._engine.receive_rtcp(line.slot, data, source[:2], now)
+
+    def _send_rtcp(self, datagram: Datagram) -> None:
+        with contextlib.suppress(OSError):
+            self._by_slot[datagram.slot].ports.rtcp.sendto(datagram.data, datagram.destination)
+
+    def _read_orders(self) -> None:
+        try:
+            data = self._front.recv(_READ)
+        except BlockingIOError:
+            return
+        except ConnectionError as error:
+            raise FrontGone from error
+        if not data:
+            raise FrontGone
+        for body in self._frames.feed(data):
+            self._obey(self._orders.decode(body), time.monotonic())
+        self._report_events()
+
+    def _obey(self, order: link.Order, now: float) -> None:
+        match order:
+            case link.Open(call):
+                self._open(call, now)
+            case link.AskLoad(request):
+                self._report_load(request)
+            case link.Setup():
+                raise link.LinkError("set up twice")
+            case _:
+                # A call that got no port may still be closed by a front that had not heard so.
+                if (line := self._by_call.get(order.call)) is not None:
+                    self._obey_for(line, order, now)
+
+    def _obey_for(self, line: _Line, order: link.CallOrder, now: float) -> None:
+        match order:
+            case link.Configure(_, params):
+                self._engine.configure(line.slot, self._reachable(params))
+            case link.Play(_, play, clips, barge_in):
+                self._engine.play(line.slot, play, clips, barge_in=barge_in)
+            case link.Stop():
+                self._engine.stop(line.slot)
+            case link.InfoKey(_, key, duration):
+                self._engine.info_key(line.slot, key, duration, now)
+            case link.Close():
+                self._close(line, now)
+
+    def _report_load(self, request: int) -> None:
+        load = link.Load(
+            request=request,
+            calls=self._engine.calls,
+            ports=self._ports.in_use,
+            resting=self._ports.resting,
+            late_ticks=self._late_ticks,
+            unsent=self._unsent,
+            malformed=self._engine.malformed,
+        )
+        self._report(load)
+
+    def _open(self, call: int, now: float) -> None:
+        try:
+            ports = self._ports.acquire()
+        except NoPortsLeft:
+            self._report(link.NotOpened(call))
+            return
+        try:
+            slot = self._engine.open(now, secrets.token_urlsafe(12))
+        except NoSlot:
+            self._ports.release(ports, now)
+            self._report(link.NotOpened(call))
+            return
+        line = _Line(call, slot, ports)
+        self._by_call[call] = self._by_slot[slot] = line
+        self._by_descriptor[ports.rtp.fileno()] = self._by_descriptor[ports.rtcp.fileno()] = line
+        self._rtp.register(ports.rtp, select.EPOLLIN)
+        self._rtcp.register(ports.rtcp, select.EPOLLIN)
+        self._report(link.Opened(call, (ports.rtp.getsockname()[0], ports.port)))
+
+    def _close(self, line: _Line, now: float) -> None:
+        stats, bye = self._engine.close(line.slot, now, time.time())
+        if bye is not None:
+            self._send_rtcp(bye)
+        del self._by_call[line.call], self._by_slot[line.slot]
+        for epoll, udp in ((self._rtp, line.ports.rtp), (self._rtcp, line.ports.rtcp)):
+            epoll.unregister(udp)
+            del self._by_descriptor[udp.fileno()]
+        self._ports.release(line.ports, now)
+        self._report(link.Closed(line.call, stats))
+        if not self._by_call:
+            gc.collect()  # the collector is off; nobody hears this pause
+
+    def _reachable(self, params: StreamParams) -> StreamParams:
+        """The addresses as our sockets spell them; one that they cannot reach becomes None."""
+        return dataclasses.replace(
+            params,
+            remote=self._spelt(params.remote),
+            remote_rtcp=self._spelt(params.remote_rtcp),
+        )
+
+    def _spelt(self, address: Address | None) -> Address | None:
+        if address is None:
+            return None
+        try:
+            ip = ipaddress.ip_address(address[0])
+        except ValueError:
+            return None  # a name: looking it up would stop the clock
+        if self._ports.family == socket.AF_INET6:
+            host = f"::ffff:{ip}" if ip.version == 4 else str(ip)
+            return host, address[1]
+        return (str(ip), address[1]) if ip.version == 4 else None
+
+    def _report_events(self) -> None:
+        for slot, event in self._engine.events():
+            call = self._by_slot[slot].call
+            match event:
+                case KeyPressed(key, way):
+                    self._report(link.Pressed(call, key, way))
+                case PlayEnded(play, clips_begun, barged):
+                    self._report(link.Ended(call, play, clips_begun, barged))
+
+    def _report(self, report: link.Report) -> None:
+        self._backlog += link.encode(report)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send what the link takes just now. Raises `FrontGone` past `link.MAX_BACKLOG`."""
+        if not self._backlog:
+            return
+        try:
+            sent = self._front.send(self._backlog)
+        except BlockingIOError:
+            sent = 0
+        except ConnectionError as error:
+            raise FrontGone from error
+        del self._backlog[:sent]
+        if len(self._backlog) > link.MAX_BACKLOG:
+            raise FrontGone
+
+
+def _first_order(front: socket.socket) -> link.Setup:
+    """The set-up, which the front sends alone. Raises `FrontGone`."""
+    frames = link.Frames()
+    while data := front.recv(_READ):
+        for body in frames.feed(data):
+            return msgspec.msgpack.decode(body, type=link.Setup)
+    raise FrontGone
+
+
+def main(link_descriptor: int, bank_descriptor: int) -> None:
+    """Be a media worker until the front is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the front, which decides
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    with contextlib.suppress(FrontGone), socket.socket(fileno=link_descriptor) as front:
+        setup = _first_order(front)
+        bank = mmap.mmap(bank_descriptor, 2 * setup.bank_size, prot=mmap.PROT_READ)
+        front.setblocking(False)
+        worker = Worker(front, setup, bank)
+        gc.freeze()
+        gc.disable()
+        worker.run()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
