@@ -5,7 +5,7 @@ import structlog
 from auth_core import AuthService
 from ivr.dialplan.handlers import HANDLERS
 from ivr.dialplan.phone import Phone
-from ivr.dialplan.scene import Answers, CallContext, Ending, Facts, Scene, Trouble
+from ivr.dialplan.scene import Answers, CallContext, Ending, Facts, Scene, SignedOut, Trouble
 from ivr.dialplan.schema import Dialplan
 
 __all__ = ["CallContext", "Ending", "Facts", "Run"]
@@ -42,6 +42,9 @@ class Run:
             node = scene.plan.nodes[name]
             try:
                 name = await HANDLERS[type(node)](scene, node)
+            except SignedOut:
+                scene.session = None
+                name = settings.signed_out or settings.trouble
             except Trouble as trouble:
                 log.warning("flow in trouble", call_id=scene.context.call_id, cause=str(trouble))
                 if apologised:

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from auth_core import AuthService, Identity, Secret, Session, Source
+from auth_core import AuthService, Identity, Secret, Session, SessionEnded, Source
 from auth_core import Channel as AuthChannel
 from ivr.dialplan.hours import ALWAYS_OPEN, OpeningHours
 from ivr.dialplan.phone import Collected, Entry, Heard, Phone
@@ -24,6 +24,10 @@ class Ending(StrEnum):
 
     COMPLETED = "completed"  # we said goodbye
     TRANSFERRED = "transferred"
+
+
+class SignedOut(Exception):  # noqa: N818 - told to the caller in kind words
+    """The secret that let the caller in was replaced meanwhile, or the file closed."""
 
 
 class Trouble(Exception):  # noqa: N818 - told to the caller in kind words, not an error of ours
@@ -191,11 +195,13 @@ class Scene:
                 return GaveUp.ERRORS
 
     async def trust(self, asked: Awaitable[Result]) -> Result:
-        """Await the authentication service. Raises `Trouble` when it fails: a caller then hears an
-        apology instead of silence. The failure itself may hold what was keyed: only its type is
-        logged."""
+        """Await the authentication service. Raises `SignedOut` when the session is no longer good,
+        `Trouble` when the service fails: a caller then hears an apology instead of silence. The
+        failure itself may hold what was keyed: only its type is logged."""
         try:
             return await asked
+        except SessionEnded:
+            raise SignedOut from None
         except Exception as error:
             log.error(  # noqa: TRY400 - a traceback may show what was keyed
                 "authentication service failed",

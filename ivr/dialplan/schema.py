@@ -393,13 +393,15 @@ class Settings(_Model):
     """The head of a flow: all but its nodes.
 
     `advisor`: where `0` leads in a menu that does not use it. `trouble`: where a caller goes when
-    the authentication service fails.
+    the authentication service fails. `signed_out`: the same for a caller whose secret was replaced,
+    or whose file was closed, during the call.
     """
 
     start: str
     languages: list[Literal["fr", "en"]] = Field(default=["fr", "en"], min_length=1)
     advisor: str | None = None
     trouble: str
+    signed_out: str | None = None
     give_up: GiveUp
     reminders: Reminders = Reminders()
     timers: Timers = Timers()
@@ -411,6 +413,8 @@ class Settings(_Model):
         if self.advisor is not None:
             yield Exit(("advisor",), self.advisor, Way.KEY)
         yield Exit(("trouble",), self.trouble)
+        if self.signed_out is not None:
+            yield Exit(("signed_out",), self.signed_out)
         yield Exit(("give_up", "silence"), self.give_up.silence, Way.GIVING_UP)
         yield Exit(("give_up", "errors"), self.give_up.errors, Way.GIVING_UP)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auth_core import AuthService, Session
+from auth_core import AuthService, Session, SessionEnded
 from ivr.dialplan.hours import OpeningHours
 from ivr.dialplan.interpreter import CallContext, Ending, Facts, Run
 from ivr.dialplan.phone import CallEnded
@@ -468,6 +468,18 @@ async def test_english_by_key(people: AuthService) -> None:
 async def test_english_by_line(people: AuthService) -> None:
     phone, _ = await live(people, Act.LEAVE, context=replace(PARIS, language="en"))
     assert phone.languages == ["en"]
+
+
+async def test_a_secret_replaced_during_the_call_asks_to_identify_again(
+    people: AuthService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ended(*_: object) -> None:
+        raise SessionEnded("replaced")
+
+    monkeypatch.setattr(people, "payments", ended)
+    phone, _ = await live(people, "0123456", HEAR, "4821#", HEAR, HEAR, HEAR, "1", HEAR, HEAR)
+    assert in_order(phone.heard, "main_menu", "signed_out", "ask_matricule", "goodbye")
+    assert "main_menu" not in after(phone.heard, "signed_out")
 
 
 async def test_a_failing_service_is_an_apology_not_silence(
