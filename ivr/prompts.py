@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import soxr  # type: ignore[import-untyped]
+import soxr
 import yaml
 
 from auth_core.yamlfile import Fault, YamlFaults, read

@@ -180,6 +180,11 @@ class Collector:
                 self._answer = Collected(Heard.ENTRY, self._keyed)
                 self._drop_hash_after(pressed_at, entry)
 
+    def _is_late(self, key: str, pressed_at: float) -> bool:
+        """Whether this is the `#` of an answer that needed none. Only the next key can be."""
+        late_until, self._hash_dropped_until = self._hash_dropped_until, None
+        return key == "#" and late_until is not None and pressed_at <= late_until
+
     def _end_by_pause(self, at: float) -> None:
         entry = self._entry
         if entry is None:

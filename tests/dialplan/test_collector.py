@@ -252,3 +252,14 @@ def test_whatever_is_keyed_an_answer_comes_and_is_of_an_accepted_form(
         else:
             assert answer.keys == ""
     assert collector.next_deadline() is None
+
+
+def test_a_late_hash_does_not_stop_the_prompt_that_follows() -> None:
+    collector = Collector()
+    collector.begin(Entry(lengths=frozenset({7})), 0.0)
+    for place, key in enumerate("0123456"):
+        assert collector.press(key, 0.1 * place)
+    assert collector.advance(0.7) is not None
+    assert not collector.press("#", 1.0), "between two questions"
+    collector.begin(Entry(lengths=frozenset({4}), keys=frozenset("#")), 1.1)
+    assert collector.press("#", 1.2), "only the first one is late"
