@@ -1,1 +1,1 @@
-"""The telephone channel: a SIP/RTP server that plays prompts, hears keys and authenticates callers."""
+"""The telephone channel: a SIP/RTP server that plays prompts, hears keys, lets callers in."""

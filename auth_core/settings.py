@@ -1,0 +1,186 @@
+"""The `auth:` section of `config.yaml`: where the core keeps things, and every threshold.
+
+Defaults are those of the domain. Config may shorten a validity, never exceed what the seed allows.
+"""
+
+import os
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from auth_core.yamlfile import Fault, LocatedYaml, YamlFaults, read
+
+ENVIRONMENT_PREFIX = "IVR_"
+DAY = timedelta(days=1)
+CafCode = Annotated[str, Field(pattern=r"^[0-9]{3}$")]
+PostalPrefix = Annotated[str, Field(pattern=r"^[0-9]{1,5}$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LockSettings(_Section):
+    """`lock`: how long a file stays shut after each `max_failures` failures in a row."""
+
+    first_minutes: int = Field(default=15, ge=1)
+    factor: int = Field(default=4, ge=1, le=100)
+    cap_hours: int = Field(default=24, ge=1)
+
+    def duration(self, level: int) -> timedelta:
+        """The length of the `level`th lock in a row (from 1)."""
+        cap = timedelta(hours=self.cap_hours)
+        length = timedelta(minutes=self.first_minutes)
+        for _ in range(level - 1):
+            if length >= cap:
+                break
+            length *= self.factor
+        return min(length, cap)
+
+
+class CallerSettings(_Section):
+    """`callers`: what one telephone number may fail, on whatever files, within an hour."""
+
+    slow_after: int = Field(default=10, ge=1)
+    slow_seconds: float = Field(default=2.0, ge=0, le=10)
+    busy_after: int = Field(default=20, ge=1)
+
+    @model_validator(mode="after")
+    def _slow_before_busy(self) -> Self:
+        if self.busy_after < self.slow_after:
+            raise ValueError("busy_after must not be below slow_after")
+        return self
+
+
+class LostPasswordSettings(_Section):
+    """`lost_password`: how often a provisional password may be asked for without being in."""
+
+    per_file_per_day: int = Field(default=3, ge=1)
+    minutes_apart: int = Field(default=15, ge=0)
+    per_caller_per_day: int = Field(default=3, ge=1)
+
+
+class Argon2Settings(_Section):
+    """`argon2`: the cost of one guess (argon2id, RFC 9106). Raising it re-hashes at each login."""
+
+    memory_kib: int = Field(default=19 * 1024, ge=8)
+    iterations: int = Field(default=2, ge=1)
+    parallelism: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _memory_for_each_lane(self) -> Self:
+        if self.memory_kib < 8 * self.parallelism:
+            raise ValueError("memory_kib must be at least 8 for each of parallelism")
+        return self
+
+
+class AuthSettings(_Section):
+    """The whole section."""
+
+    database_url: str = "sqlite+aiosqlite:///var/auth.db"
+    pepper_file: Path = Path("var/pepper.key")
+    outbox_key_file: Path = Path("var/outbox.key")
+    max_failures: int = Field(default=5, ge=1, le=20)
+    lock: LockSettings = LockSettings()
+    known_source_allowance: int = Field(default=5, ge=0)
+    max_failures_per_day: int = Field(default=25, ge=1)
+    max_consecutive_failures: int = Field(default=100, ge=1, le=100)
+    max_consecutive_pin_failures: int = Field(default=20, ge=1, le=100)
+    failure_floor: float = Field(default=0.3, ge=0, le=5)
+    callers: CallerSettings = CallerSettings()
+    lost_password: LostPasswordSettings = LostPasswordSettings()
+    mobile_quarantine_days: int = Field(default=7, ge=0)
+    password_validity_months: int = Field(default=24, ge=1, le=24)
+    provisional_validity_months: int = Field(default=2, ge=1, le=2)
+    pin_until: date | None = None
+    hash_threads: int = Field(default=2, ge=1, le=64)
+    argon2: Argon2Settings = Argon2Settings()
+    caf_overrides: dict[PostalPrefix, CafCode] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.known_source_allowance >= self.max_failures_per_day:
+            raise ValueError("known_source_allowance must be below max_failures_per_day")
+        try:
+            url = make_url(self.database_url)
+        except ArgumentError as error:
+            raise ValueError(
+                "database_url is no database address; "
+                "give one such as sqlite+aiosqlite:///var/auth.db"
+            ) from error
+        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+            raise ValueError("database_url names no file; give sqlite+aiosqlite:///var/auth.db")
+        return self
+
+    def relative_to(self, folder: Path) -> "AuthSettings":
+        """The same, with its relative paths taken from `folder`."""
+        url = make_url(self.database_url)
+        if url.get_backend_name() == "sqlite" and url.database is not None:
+            url = url.set(database=str(folder / url.database))
+        return self.model_copy(
+            update={
+                "database_url": url.render_as_string(hide_password=False),
+                "pepper_file": folder / self.pepper_file,
+                "outbox_key_file": folder / self.outbox_key_file,
+            }
+        )
+
+
+class _OwnSection(BaseSettings):
+    """`auth:` alone, its environment before the file."""
+
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
+    )
+
+    auth: AuthSettings = AuthSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+def load_settings(file: Path) -> AuthSettings:
+    """Read the `auth:` section of a config file; other sections are not looked at.
+
+    Relative paths are taken from the file's folder. Raises `YamlFaults` with every fault, OSError
+    when the file cannot be read.
+    """
+    located = read(file)
+    content = located.data if isinstance(located.data, dict) else {}
+    section = content.get("auth")
+    try:
+        settings = _OwnSection(auth={} if section is None else section).auth
+    except ValidationError as error:
+        raise YamlFaults([_placed(fault, located) for fault in located.faults(error)]) from error
+    except SettingsError as error:
+        raise YamlFaults([Fault(Path("environment"), None, "", f"{error}; correct it")]) from error
+    return settings.relative_to(file.resolve().parent)
+
+
+def _placed(fault: Fault, located: LocatedYaml) -> Fault:
+    """The fault, told as of the environment when its value came from there."""
+    given = {name.upper() for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX)}
+    keys = fault.key.split(".")
+    for length in range(len(keys), 0, -1):
+        name = ENVIRONMENT_PREFIX + "__".join(keys[:length]).upper()
+        if name in given:
+            return Fault(Path("environment"), None, name, fault.what)
+    return fault

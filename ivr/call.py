@@ -1,0 +1,372 @@
+"""One call: a SIP dialog, a media session and a run of a dialplan, tied together.
+
+The dialplan sees it as a `Phone`; the signalling tells it what the other side did by `on_signal`,
+the sound by `_on_media`. Both only note what happened; the call's own task acts on it.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from auth_core import AuthService, Session
+from ivr.config import Config, LineSection
+from ivr.dialplan.collector import Collector
+from ivr.dialplan.interpreter import CallContext, Ending, Run
+from ivr.dialplan.phone import CallEnded, Collected, Entry
+from ivr.dialplan.schema import Dialplan
+from ivr.media.session import (
+    Clip,
+    KeyPressed,
+    MediaEvent,
+    MediaLost,
+    MediaPool,
+    MediaSession,
+    NoMedia,
+    PlayEnded,
+)
+from ivr.negotiation import Agreement, NoCommonCodec, check_offer
+from ivr.prompts import PromptBank
+from ivr.records import CallRecord, EndReason, masked_caller
+from ivr.sip import events, info
+from ivr.sip.sdp import Capabilities
+from ivr.sip.user_agent import UserAgent
+from ivr.wire import WireError
+
+log = structlog.get_logger(__name__)
+
+RETRY_AFTER = 5
+# What still waits in the caller's jitter buffer when our last packet has gone.
+LAST_SYLLABLE = 0.2
+# How long a worker may take to say which prompts it had begun when a call ends.
+SILENCE_TIMEOUT = 0.2
+# RFC 3515 sets no limit to a transfer; a caller should not wait longer for it to fail.
+TRANSFER_TIMEOUT = 60.0
+
+_REASON_OF_ENDING = {
+    Ending.COMPLETED: EndReason.COMPLETED,
+    Ending.TRANSFERRED: EndReason.TRANSFERRED,
+}
+
+
+@dataclass(slots=True)
+class House:
+    """What every call of a server shares. `pump` sends what the user agent has pending."""
+
+    config: Config
+    agent: UserAgent
+    pool: MediaPool
+    bank: PromptBank
+    people: AuthService
+    pump: Callable[[], None]
+
+
+class _Refused(Exception):  # noqa: N818 - an outcome, not an error
+    """The INVITE gets a final failure response."""
+
+    def __init__(self, status: int, reason: EndReason) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class Call:
+    """One call, from its INVITE until nothing of it is left. Implements `dialplan.phone.Phone`."""
+
+    def __init__(
+        self, invited: events.Invited, line: LineSection, plan: Dialplan, house: House
+    ) -> None:
+        self.id = invited.call
+        caller = masked_caller(invited.caller) if invited.caller else None
+        self.record = CallRecord(
+            invited.call_id, line.number, caller, datetime.now(UTC), caf=line.caf
+        )
+        self._invited = invited
+        self._line = line
+        self._plan = plan
+        self._house = house
+        self._log = log.bind(call_id=invited.call_id, line=line.number)
+        self._media: MediaSession | None = None
+        self._agreement: Agreement | None = None
+        self._language: str = line.language
+        self._collector = Collector()
+        self._changed = asyncio.Event()
+        self._over: EndReason | None = None
+        self._far_end_left = False
+        self._agreed = False
+        self._play: int | None = None
+        self._playing: Sequence[str] = ()
+        self._play_may_stop = False
+        self._transfer_status: int | None = None
+
+    # The life of a call.
+
+    async def live(self) -> None:
+        """Answer, run the dialplan, and leave nothing behind. `record` is complete at the end."""
+        reason = EndReason.FAILED
+        try:
+            await self._answer()
+            reason = await self._converse()
+        except _Refused as refusal:
+            reason = refusal.reason
+            self._far_end_left = True
+            headers = [("Retry-After", str(RETRY_AFTER))] if refusal.status == 503 else []
+            self._house.agent.reject(self.id, refusal.status, time.monotonic(), headers=headers)
+        except CallEnded:
+            reason = self._over or EndReason.HUNG_UP
+        except Exception:
+            self._log.exception("call failed")
+        finally:
+            await self._leave(reason)
+
+    def stop(self) -> None:
+        """End the call from our side, whatever it is doing."""
+        self._end(EndReason.STOPPED)
+
+    async def _answer(self) -> None:
+        """200 to the INVITE; returns when both sides have agreed on the sound. Or `_Refused`."""
+        house, offer = self._house, self._invited.sdp
+        capabilities = Capabilities(
+            codecs=house.config.media.codecs, telephone_event="rfc4733" in house.config.media.dtmf
+        )
+        try:
+            if offer is not None:
+                check_offer(offer, capabilities)
+        except WireError as error:
+            raise _Refused(400, EndReason.BAD_OFFER) from error
+        except NoCommonCodec as error:
+            raise _Refused(488, EndReason.NO_COMMON_CODEC) from error
+        house.agent.ring(self.id, time.monotonic())
+        house.pump()
+        try:
+            self._media = await house.pool.open(self._on_media)
+        except NoMedia as error:
+            self._log.warning("no port or worker left for a call", why=str(error))
+            raise _Refused(503, EndReason.NO_MEDIA) from error
+        self._check()
+        self._agreement = Agreement(self._media, capabilities, self._sound_host())
+        body = self._agreement.offer() if offer is None else self._agreement.answer(offer)
+        self._agreed = offer is not None
+        house.agent.accept(self.id, body, time.monotonic())
+        house.pump()
+        self.record.answered = datetime.now(UTC)
+        self._log.info("call answered")
+        while not self._agreed:
+            await self._something()
+
+    def _sound_host(self) -> str:
+        config, flow = self._house.config, self._invited.flow
+        return config.media.advertised_ip or config.sip.advertised_host or flow.local[0]
+
+    async def _converse(self) -> EndReason:
+        context = CallContext(
+            call_id=self._invited.call_id,
+            line=self._line.number,
+            caf=self._line.caf,
+            language=self._line.language,
+            hours=self._line.hours,
+            advisor=self._line.advisor,
+            caller=self._invited.caller or None,
+            reference=_one_time_reference,
+        )
+        run = Run(self._plan, self, self._house.people, context)
+        try:
+            await run.run()
+        finally:
+            facts = run.facts
+            self.record.authenticated = facts.authenticated
+            self.record.matricule = facts.masked_matricule
+            self.record.caf = facts.caf or self.record.caf
+            self.record.transferred_to = facts.transferred_to
+        ending = run.facts.end_reason
+        return EndReason.FAILED if ending is None else _REASON_OF_ENDING[ending]
+
+    async def _leave(self, reason: EndReason) -> None:
+        if not self._far_end_left:
+            self._house.agent.bye(self.id, time.monotonic())
+        self._house.pump()
+        if self._media is not None:
+            await self._silence(self._media)
+            stats = await self._media.close()
+            self.record.dtmf = sorted(stats.ways)
+            self.record.rtp = {
+                "sent": stats.sent,
+                "received": stats.received,
+                "lost": stats.lost,
+                "jitter_ms": round(stats.jitter_ms, 2),
+                "mos": round(stats.mos, 2),
+            }
+        self.record.ended = datetime.now(UTC)
+        self.record.end_reason = reason
+        self._log.info("call ended", end_class=reason.end_class, end_reason=reason)
+
+    async def _silence(self, media: MediaSession) -> None:
+        """Stop what plays, so that the record tells which prompts had begun."""
+        media.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SILENCE_TIMEOUT):
+                while self._play is not None and self._over is not EndReason.MEDIA_LOST:
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    # What the other side does.
+
+    def on_signal(self, event: events.Event) -> None:
+        """Note what the signalling tells of this call."""
+        match event:
+            case events.ByeReceived():
+                self._far_end_left = True
+                self._end(EndReason.HUNG_UP)
+            case events.Cancelled():
+                self._far_end_left = True
+                self._end(EndReason.CANCELLED)
+            case events.NotAcknowledged():
+                self._far_end_left = True
+                self._end(EndReason.NOT_ACKNOWLEDGED)
+            case events.Confirmed(sdp=answer):
+                if answer is not None:
+                    self._take_answer(answer)
+            case events.Offered(sdp=offer):
+                self._take_offer(offer)
+            case events.InfoReceived(content_type=content_type, body=body):
+                self._take_info(content_type, body)
+            case events.Referred(status=status):
+                self._transfer_status = status
+                self._changed.set()
+
+    def _take_answer(self, answer: bytes) -> None:
+        if self._agreement is None:
+            return
+        try:
+            self._agreement.take_answer(answer)
+        except (NoCommonCodec, WireError):
+            # RFC 3264 §4: nothing can be heard on what was answered. There is no other offer to
+            # make, so the call is over, unless an earlier agreement still stands.
+            if not self._agreed:
+                self._end(EndReason.NO_COMMON_CODEC)
+            return
+        self._agreed = True
+        self._changed.set()
+
+    def _take_offer(self, offer: bytes | None) -> None:
+        agent, now = self._house.agent, time.monotonic()
+        if self._agreement is None:
+            agent.refuse_offer(self.id, 488, now)
+            return
+        try:
+            body = self._agreement.offer() if offer is None else self._agreement.answer(offer)
+        except NoCommonCodec:
+            agent.refuse_offer(self.id, 488, now)
+        except WireError:
+            agent.refuse_offer(self.id, 400, now)
+        else:
+            agent.answer(self.id, body, now)
+
+    def _take_info(self, content_type: str, body: bytes) -> None:
+        if self._media is None or "info" not in self._house.config.media.dtmf:
+            return
+        try:
+            pressed = info.parse(content_type, body)
+        except WireError:
+            self._log.debug("an INFO body that holds no key")
+            return
+        self._media.info_key(pressed.key, pressed.duration_ms)
+
+    def _on_media(self, event: MediaEvent) -> None:
+        match event:
+            case KeyPressed(key=key):
+                # A key that does not count, such as a late `#`, does not stop the prompt.
+                counts = self._collector.press(key, time.monotonic())
+                if counts and self._play_may_stop and self._media is not None:
+                    self._media.stop()
+            case PlayEnded(play=play, clips_begun=begun):
+                if play == self._play:
+                    self.record.prompts.extend(self._playing[:begun])
+                    self._play, self._playing = None, ()
+                    self._collector.prompt_ended(time.monotonic())
+            case MediaLost():
+                self._end(EndReason.MEDIA_LOST)
+        self._changed.set()
+
+    # Phone.
+
+    async def speak(self, language: str) -> None:
+        self._language = language
+
+    async def play(
+        self, prompts: Sequence[str], *, barge_in: bool = True, discard_keys: bool = False
+    ) -> None:
+        self._check()
+        if discard_keys or not (barge_in and self._collector.waiting):
+            self._start(prompts, may_stop=barge_in)
+            while self._play is not None:
+                await self._something()
+        if discard_keys:
+            self._collector.discard()
+
+    async def collect(self, prompts: Sequence[str], entry: Entry) -> Collected:
+        self._check()
+        collector = self._collector
+        collector.begin(entry, time.monotonic())
+        answer = collector.advance(time.monotonic())
+        if answer is None and prompts and not collector.keying:
+            collector.prompt_started(time.monotonic())
+            self._start(prompts, may_stop=True)
+        while answer is None:
+            await self._something(until=collector.next_deadline())
+            answer = collector.advance(time.monotonic())
+        return answer
+
+    async def transfer(self, target: str, headers: Sequence[tuple[str, str]] = ()) -> bool:
+        self._check()
+        self._transfer_status = None
+        deadline = time.monotonic() + TRANSFER_TIMEOUT
+        self._house.agent.refer(self.id, target, time.monotonic(), headers=headers)
+        self._house.pump()
+        while self._transfer_status is None and time.monotonic() < deadline:
+            await self._something(until=deadline)
+        return self._transfer_status is not None and 200 <= self._transfer_status < 300
+
+    async def hang_up(self) -> None:
+        while self._play is not None:
+            await self._something()
+        over = time.monotonic() + LAST_SYLLABLE
+        while time.monotonic() < over:
+            await self._something(until=over)
+
+    def _start(self, prompts: Sequence[str], *, may_stop: bool) -> None:
+        """Begin to play; `_play` is None again when it is over."""
+        if self._media is None:
+            raise CallEnded
+        clips = [Clip(*self._house.bank.clip(self._language, prompt)) for prompt in prompts]
+        self._playing, self._play_may_stop = prompts, may_stop
+        self._play = self._media.play(clips, barge_in=False)
+
+    # How the call's task waits.
+
+    async def _something(self, until: float | None = None) -> None:
+        """Wait until anything happens, or until `until` (monotonic seconds)."""
+        self._changed.clear()
+        self._check()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await self._changed.wait()
+        self._check()
+
+    def _end(self, reason: EndReason) -> None:
+        self._over = self._over or reason
+        self._changed.set()
+
+    def _check(self) -> None:
+        if self._over is not None:
+            raise CallEnded
+
+
+def _one_time_reference(_session: Session) -> str:
+    """What an advisor's desktop redeems for the file of the caller put through to it."""
+    return secrets.token_urlsafe(16)

@@ -1,0 +1,45 @@
+"""G.711: values of the recommendation's tables, and that nothing is lost on the way there and back."""
+
+import numpy as np
+import pytest
+
+from ivr.media import g711
+
+
+@pytest.mark.parametrize(
+    ("code", "sample"),
+    [(0xD5, 8), (0x55, -8), (0xAA, 32256), (0x2A, -32256), (0x80, 5504), (0xC5, 264)],
+)
+def test_alaw_values(code: int, sample: int) -> None:
+    assert g711.decode_alaw(np.array([code], np.uint8))[0] == sample
+
+
+@pytest.mark.parametrize(
+    ("code", "sample"), [(0xFF, 0), (0x7F, 0), (0x80, 32124), (0x00, -32124), (0xFE, 8)]
+)
+def test_ulaw_values(code: int, sample: int) -> None:
+    assert g711.decode_ulaw(np.array([code], np.uint8))[0] == sample
+
+
+def test_silence_is_the_code_of_idle_lines() -> None:
+    silence = np.zeros(3, np.int16)
+    assert g711.encode_alaw(silence).tolist() == [0xD5] * 3
+    assert g711.encode_ulaw(silence).tolist() == [0xFF] * 3
+
+
+def test_every_code_survives_decoding_and_encoding() -> None:
+    codes = np.arange(256, dtype=np.uint8)
+    assert (g711.encode_alaw(g711.decode_alaw(codes)) == codes).all()
+    positive_zero = np.where(codes == 0x7F, 0xFF, codes)
+    assert (g711.encode_ulaw(g711.decode_ulaw(codes)) == positive_zero).all()
+
+
+def test_every_sample_gets_the_nearest_value() -> None:
+    samples = np.arange(-32768, 32768).astype(np.int16)
+    for encode, decode in (
+        (g711.encode_alaw, g711.decode_alaw),
+        (g711.encode_ulaw, g711.decode_ulaw),
+    ):
+        error = np.abs(decode(encode(samples)).astype(np.int32) - samples)
+        # A step is 1/16 of its segment at most, and half of the smallest step is the least error.
+        assert (error <= np.maximum(np.abs(samples.astype(np.int32)) / 31, 16)).all()

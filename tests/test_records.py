@@ -1,0 +1,58 @@
+"""The call record: its form, its fixed vocabulary, and what it must not tell."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ivr.records import CallRecord, EndClass, EndReason, RecordFile, masked_caller
+
+
+@pytest.mark.parametrize("reason", EndReason)
+def test_every_reason_says_whose_doing_it_was(reason: EndReason) -> None:
+    assert reason.end_class in EndClass
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [("0612345678", "061234****"), ("+33612345678", "+3361234****"), ("118", "****"), ("", "****")],
+)
+def test_a_caller_shows_without_the_last_four_digits(number: str, shown: str) -> None:
+    assert masked_caller(number) == shown
+
+
+def test_a_record_is_one_line_of_json_with_the_agreed_keys(tmp_path: Path) -> None:
+    file = tmp_path / "var" / "records.jsonl"
+    moment = datetime(2026, 3, 14, 8, 5, 9, 123000, tzinfo=UTC)
+    record = CallRecord("abc@host", "0810257510", "061234****", moment, caf="751")
+    record.ended, record.end_reason = moment, EndReason.HUNG_UP
+    records = RecordFile(file)
+    records.write(record)
+    records.write(record)
+    records.close()
+    first, second = file.read_text(encoding="utf-8").splitlines()
+    assert first == second
+    assert json.loads(first) == {
+        "call_id": "abc@host",
+        "line": "0810257510",
+        "caf": "751",
+        "caller": "061234****",
+        "started": "2026-03-14T08:05:09.123+00:00",
+        "answered": None,
+        "ended": "2026-03-14T08:05:09.123+00:00",
+        "end_class": "caller",
+        "end_reason": "hung_up",
+        "authenticated": None,
+        "matricule": None,
+        "prompts": [],
+        "transferred_to": None,
+        "dtmf": [],
+        "rtp": {},
+    }
+
+
+def test_records_are_no_business_of_other_users(tmp_path: Path) -> None:
+    file = tmp_path / "records.jsonl"
+    RecordFile(file).close()
+    assert file.stat().st_mode & 0o007 == 0
