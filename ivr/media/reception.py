@@ -16,6 +16,7 @@ MAX_DROPOUT = 3000
 WINDOW = 64
 """Packets: how far back a late packet is still told from a duplicate; the RFC's MAX_MISORDER."""
 
+_ONE = np.uint64(1)
 _LONGEST_TRANSIT_STEP = SAMPLE_RATE  # samples: past 1 s the sender's clock was set, not the network
 
 
@@ -70,18 +71,11 @@ class Reception:
         clock, which alone tells jitter. Duplicates and strays far from the sequence (A.1) are not
         counted.
         """
-        rank = _rank_within_call(slots)
-        for turn in range(int(rank.max(initial=-1)) + 1):
-            # Within one turn a call has one packet, so fancy assignment sees each slot once.
-            mine = np.flatnonzero(rank == turn)
-            taken = rows[mine]
+        sequence, timestamp, ssrc = packets.sequence, packets.timestamp, packets.ssrc
+        for turn in _turns(slots):
+            taken = rows[turn]
             self._update_once(
-                slots[mine],
-                packets.sequence[taken],
-                packets.timestamp[taken],
-                packets.ssrc[taken],
-                sound[mine],
-                now,
+                slots[turn], sequence[taken], timestamp[taken], ssrc[taken], sound[turn], now
             )
 
     def _update_once(
@@ -93,33 +87,55 @@ class Reception:
         sound: NDArray[np.bool_],
         now: float,
     ) -> None:
-        highest = self._highest[slots]
-        distance = sequence_distance(sequence, highest & 0xFFFF)
+        """One packet of each of some calls."""
+        distance = sequence_distance(sequence, self._highest[slots] & 0xFFFF)
+        in_order = (distance == 1) & (self._ssrc[slots] == ssrc) & self._heard[slots]
+        if in_order.all():
+            self._count_next(slots)
+        else:
+            self._count_next(slots[in_order])
+            rest = np.flatnonzero(~in_order)
+            ahead = self._count_others(slots[rest], sequence[rest], ssrc[rest], distance[rest])
+            in_order[rest[ahead]] = True
+        self._time(slots, timestamp, in_order & sound, now)
+
+    def _count_next(self, slots: NDArray[np.int64]) -> None:
+        """The packet right after the highest, as nearly all are."""
+        self._highest[slots] += 1
+        self._received[slots] += 1
+        self._window[slots] = self._window[slots] << _ONE | _ONE
+
+    def _count_others(
+        self,
+        slots: NDArray[np.int64],
+        sequence: NDArray[np.int64],
+        ssrc: NDArray[np.int64],
+        distance: NDArray[np.int64],
+    ) -> NDArray[np.bool_]:
+        """First packets, and those after a loss, late, twice or astray; returns which lead on."""
         is_new_source = ~self._heard[slots] | (self._ssrc[slots] != ssrc)
-        strayed = (distance >= MAX_DROPOUT) | (distance <= -WINDOW)
+        strayed = ~is_new_source & ((distance >= MAX_DROPOUT) | (distance <= -WINDOW))
         # Two strays in a row, one after the other: the sender restarted (A.1).
         restarts = is_new_source | (strayed & (sequence == self._probe[slots]))
         strays = strayed & ~restarts
         self._probe[slots[strays]] = (sequence[strays] + 1) & 0xFFFF
-        if restarts.any():
-            self._restart(slots[restarts], sequence[restarts], ssrc[restarts])
-        follows = ~restarts & ~strays
-        ahead = follows & (distance > 0)
-        behind = follows & (distance <= 0)
+        self._restart(slots[restarts], sequence[restarts], ssrc[restarts])
 
+        step = np.where(strayed | restarts, 0, distance)
+        ahead = step > 0
         window = self._window[slots]
-        step = np.where(ahead, distance, 0)
         moved = np.where(
-            step < WINDOW, window << np.minimum(step, 63).astype(np.uint64), np.uint64(0)
+            ahead & (step < WINDOW),
+            window << np.clip(step, 0, WINDOW - 1).astype(np.uint64),
+            np.where(ahead, np.uint64(0), window),
         )
-        bit = np.uint64(1) << np.where(behind, -distance, 0).astype(np.uint64)
-        duplicate = behind & (window & bit != 0)
-        kept = follows & ~duplicate
+        bit = _ONE << np.where(ahead, 0, -step).astype(np.uint64)
+        kept = ~strayed & ~restarts & (ahead | (window & bit == 0))
         self._window[slots[kept]] = (moved | bit)[kept]
-        self._highest[slots[kept]] = (highest + step)[kept]
+        self._highest[slots[ahead]] += step[ahead]
         self._received[slots[kept | restarts]] += 1
-
-        self._time(slots, timestamp, sound & (ahead | restarts), now)
+        leads: NDArray[np.bool_] = ahead | restarts
+        return leads
 
     def _restart(
         self, slots: NDArray[np.int64], sequence: NDArray[np.int64], ssrc: NDArray[np.int64]
@@ -192,12 +208,13 @@ class Reception:
         )
 
 
-def _rank_within_call(slots: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For each packet how many of the same call come before it."""
+def _turns(slots: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Indices of `slots` in as many turns as it takes for no call to come twice in one."""
+    if len(set(slots.tolist())) == len(slots):
+        return [np.arange(len(slots))] if len(slots) else []
     order = np.argsort(slots, kind="stable")
-    ordered = slots[order]
-    begins = np.flatnonzero(np.diff(ordered, prepend=-1))
-    rank = np.empty(len(slots), np.int64)
+    begins = np.flatnonzero(np.diff(slots[order], prepend=-1))
     runs = np.diff(begins, append=len(slots))
-    rank[order] = np.arange(len(slots)) - np.repeat(begins, runs)
-    return rank
+    turn = np.empty(len(slots), np.int64)
+    turn[order] = np.arange(len(slots)) - np.repeat(begins, runs)
+    return [np.flatnonzero(turn == number) for number in range(int(runs.max()))]

@@ -70,30 +70,15 @@ def parse(data: NDArray[np.uint8], lengths: NDArray[np.int64]) -> Packets:
     Never raises for what a peer sent: what is not RTP is not `valid`. Payload types 64 to 95 are
     RTCP that strayed (RFC 5761 section 4) and not valid either.
     """
-    header = np.ascontiguousarray(data[:, :HEADER_SIZE]).view(HEADER)[:, 0]
+    header = data[:, :HEADER_SIZE].copy().view(HEADER)[:, 0]
     first = header["first"]
     payload_type = (header["second"] & 0x7F).astype(np.int64)
-    offset = HEADER_SIZE + 4 * (first & _CSRC_COUNT).astype(np.int64)
-    valid = (
-        (lengths >= HEADER_SIZE)
-        & (lengths < MAX_PACKET)
-        & (first >> 6 == VERSION)
-        & ((payload_type < 64) | (payload_type > 95))
-    )
-    has_extension = first & _EXTENSION != 0
-    valid &= ~has_extension | (offset + 4 <= lengths)
-    extended = np.flatnonzero(valid & has_extension)
-    if extended.size:
-        at = offset[extended]
-        words = (data[extended, at + 2].astype(np.int64) << 8) | data[extended, at + 3]
-        offset[extended] += 4 + 4 * words
-    payload_length = lengths - offset
-    padded = np.flatnonzero(valid & (first & _PADDING != 0))
-    if padded.size:
-        padding = data[padded, lengths[padded] - 1].astype(np.int64)
-        payload_length[padded] -= padding
-        valid[padded] &= padding > 0
-    valid &= payload_length >= 0
+    offset = np.full(len(lengths), HEADER_SIZE)
+    payload_length = lengths - HEADER_SIZE
+    valid = (payload_length >= 0) & (lengths < MAX_PACKET) & (payload_type >> 5 != 2)
+    if (first != VERSION << 6).any():
+        valid &= first >> 6 == VERSION
+        _measure(data, lengths, first, valid, offset, payload_length)
     return Packets(
         data=data,
         valid=valid,
@@ -105,3 +90,29 @@ def parse(data: NDArray[np.uint8], lengths: NDArray[np.int64]) -> Packets:
         payload_offset=offset,
         payload_length=payload_length,
     )
+
+
+def _measure(
+    data: NDArray[np.uint8],
+    lengths: NDArray[np.int64],
+    first: NDArray[np.uint8],
+    valid: NDArray[np.bool_],
+    offset: NDArray[np.int64],
+    payload_length: NDArray[np.int64],
+) -> None:
+    """Take CSRC list, extension and padding off the payload; what does not fit is not valid."""
+    offset += 4 * (first & _CSRC_COUNT).astype(np.int64)
+    has_extension = first & _EXTENSION != 0
+    valid &= ~has_extension | (offset + 4 <= lengths)
+    extended = np.flatnonzero(valid & has_extension)
+    if extended.size:
+        at = offset[extended]
+        words = (data[extended, at + 2].astype(np.int64) << 8) | data[extended, at + 3]
+        offset[extended] += 4 + 4 * words
+    payload_length[:] = lengths - offset
+    padded = np.flatnonzero(valid & (first & _PADDING != 0))
+    if padded.size:
+        padding = data[padded, lengths[padded] - 1].astype(np.int64)
+        payload_length[padded] -= padding
+        valid[padded] &= padding > 0
+    valid &= payload_length >= 0
