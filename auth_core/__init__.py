@@ -1,1 +1,57 @@
+"""Who may come in, on any channel. This is the whole public face: other packages use nothing
+below it (`yamlfile` apart, which reads an operator's files)."""
 
+from auth_core.credentials import Secret
+from auth_core.entitlements import Availability, Service
+from auth_core.errors import AuthError, NotEntitled, SessionEnded, UnknownFile
+from auth_core.lifecycle import Creation, CreationResult
+from auth_core.model import (
+    Benefit,
+    Channel,
+    DeliveryChoice,
+    FileStatus,
+    Identity,
+    Outcome,
+    Payment,
+    RequestKind,
+    RequestProgress,
+    RequestState,
+    SecretKind,
+    Session,
+    Source,
+    Verdict,
+)
+from auth_core.rules import Reason, Rule
+from auth_core.service import AuthService, FileStory
+from auth_core.settings import AuthSettings
+
+__all__ = [
+    "AuthError",
+    "AuthService",
+    "AuthSettings",
+    "Availability",
+    "Benefit",
+    "Channel",
+    "Creation",
+    "CreationResult",
+    "DeliveryChoice",
+    "FileStatus",
+    "FileStory",
+    "Identity",
+    "NotEntitled",
+    "Outcome",
+    "Payment",
+    "Reason",
+    "RequestKind",
+    "RequestProgress",
+    "RequestState",
+    "Rule",
+    "Secret",
+    "SecretKind",
+    "Service",
+    "Session",
+    "SessionEnded",
+    "Source",
+    "UnknownFile",
+    "Verdict",
+]

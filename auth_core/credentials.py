@@ -1,8 +1,8 @@
 """Secrets: the masked type, and how one is kept so that a stolen row is of no use.
 
 What is stored is `HMAC-SHA256(pepper[k], file id ‖ kind ‖ params ‖ salt ‖ raw argon2id)`, every
-field length-prefixed: without the pepper a guess cannot be checked, and a row moved to another file,
-or relabelled, never matches. This is the only module that looks inside a `Secret`.
+field length-prefixed: without the pepper a guess cannot be checked, and a row moved to another
+file, or relabelled, never matches. This is the only module that looks inside a `Secret`.
 """
 
 import asyncio
@@ -18,7 +18,8 @@ from typing import Never
 from argon2.low_level import Type, hash_secret_raw
 
 from auth_core.keys import Keyring, length_prefixed
-from auth_core.model import SecretKind, Slot
+from auth_core.model import BirthDate, CaseFile, SecretKind, Slot
+from auth_core.rules import Reason, reasons
 from auth_core.settings import Argon2Settings
 
 SALT_BYTES = 16
@@ -92,8 +93,12 @@ class Params:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A stored secret. `expires_at`: the instant from which it opens nothing; None: no end."""
+    """A stored secret. `id` stays the same when it changes slot or is hashed again.
 
+    `expires_at`: the instant from which it opens nothing; None: no end.
+    """
+
+    id: str
     file_id: str
     slot: Slot
     kind: SecretKind
@@ -127,21 +132,29 @@ class Hasher:
         created_at: datetime,
         expires_at: datetime | None,
         beside: Credential | None = None,
+        credential_id: str | None = None,
     ) -> Credential:
         """Hash `secret` for storing. `beside`: share the salt and cost of this secret of the same
-        file, so that one hash judges a try against both."""
+        file, so that one hash judges a try against both. `credential_id`: new unless given."""
         salt = secrets.token_bytes(SALT_BYTES) if beside is None else beside.salt
         params = self._params if beside is None else beside.params
         raw = await self._raw(secret, salt, params)
         version = self._pepper.current
         tag = self._tag(version, file_id, kind, params, salt, raw)
         return Credential(
-            file_id, slot, kind, version, params, salt, tag, created_at, expires_at
+            credential_id or secrets.token_hex(8),
+            file_id,
+            slot,
+            kind,
+            version,
+            params,
+            salt,
+            tag,
+            created_at,
+            expires_at,
         )
 
-    async def match(
-        self, secret: Secret, candidates: Iterable[Credential]
-    ) -> Credential | None:
+    async def match(self, secret: Secret, candidates: Iterable[Credential]) -> Credential | None:
         """The candidate that `secret` is, if any. At least one hash is computed, whatever comes."""
         raws: dict[tuple[bytes, Params], bytes] = {}
         found: Credential | None = None
@@ -158,11 +171,22 @@ class Hasher:
             await self._raw(secret, self._decoy_salt, self._params)
         return found
 
+    async def renew(self, secret: Secret, old: Credential) -> Credential:
+        """The same secret, hashed again at today's cost and with the newest pepper."""
+        return await self.make(
+            secret,
+            file_id=old.file_id,
+            slot=old.slot,
+            kind=old.kind,
+            created_at=old.created_at,
+            expires_at=old.expires_at,
+            credential_id=old.id,
+        )
+
     def outdated(self, credential: Credential) -> bool:
         """Whether a success should hash again: the cost has risen or the pepper is a newer one."""
         return (
-            credential.params.below(self._params)
-            or credential.key_version != self._pepper.current
+            credential.params.below(self._params) or credential.key_version != self._pepper.current
         )
 
     async def _raw(self, secret: Secret, salt: bytes, params: Params) -> bytes:
@@ -207,3 +231,29 @@ def written_into(template: str, secret: Secret) -> bytes:
     It must be sealed at once and kept nowhere else.
     """
     return template.replace("{secret}", secret._digits).encode()
+
+
+def objections(secret: Secret, case_file: CaseFile) -> tuple[Reason, ...]:
+    """Every reason of the pure rules against `secret` as a password of `case_file`."""
+    return reasons(secret._digits, case_file)
+
+
+def is_day_month_of(keyed: str, birth_date: BirthDate | None) -> bool:
+    """Whether `keyed` is the JJMM of `birth_date`; False when that is unknown."""
+    expected = None if birth_date is None else birth_date.day_month
+    return expected is not None and hmac.compare_digest(keyed.encode(), expected.encode())
+
+
+def hidden_pins(secret: Secret, birth_date: BirthDate | None) -> tuple[Secret, ...]:
+    """The PINs that would make `secret` a mere writing of the PIN: twice, or beside JJMM or 0000.
+
+    Whether one of them is the PIN of the file, a hash must tell.
+    """
+    head, tail = secret._digits[:4], secret._digits[4:]
+    fillers = {"0000", "" if birth_date is None else birth_date.day_month}
+    guesses = []
+    if tail in fillers or tail == head:
+        guesses.append(Secret(head))
+    if head in fillers:
+        guesses.append(Secret(tail))
+    return tuple(guesses)

@@ -66,13 +66,13 @@ class Keyring:
                 )
 
 
-def create_key_file(file: Path) -> None:
-    """Write version 1, random. Raises AuthError when it cannot, FileExistsError when it is there"""
+def ensure_key_file(file: Path) -> None:
+    """Write version 1, random, unless the file is there. Raises AuthError when it cannot."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise
+        return
     except OSError as error:
         raise AuthError(
             f"{file}: cannot be written ({error.strerror}); make its folder writable"

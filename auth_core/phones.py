@@ -4,9 +4,14 @@ import phonenumbers
 
 REGIONS = ("FR", "GP", "MQ", "GF", "RE", "YT")
 """Where a number written without its country may be: numbers overseas are invalid in "FR"."""
+_METROPOLE = 33
+_MOBILE_BEGINNINGS = ("6", "7")
 
 
 def _parsed(written: str) -> phonenumbers.PhoneNumber | None:
+    """The number where it is valid, else a number that France's plan has room for: ranges are
+    opened before the library knows of them."""
+    possible = None
     for region in REGIONS:
         try:
             number = phonenumbers.parse(written, region)
@@ -14,7 +19,9 @@ def _parsed(written: str) -> phonenumbers.PhoneNumber | None:
             return None
         if phonenumbers.is_valid_number(number):
             return number
-    return None
+        if possible is None and phonenumbers.is_possible_number(number):
+            possible = number
+    return possible
 
 
 def e164(written: str) -> str | None:
@@ -33,7 +40,12 @@ def caller_key(written: str) -> str:
 def is_mobile(written: str) -> bool:
     """Whether a text message can reach the number."""
     number = _parsed(written)
-    return number is not None and phonenumbers.number_type(number) in (
+    if number is None:
+        return False
+    kind = phonenumbers.number_type(number)
+    if kind is phonenumbers.PhoneNumberType.UNKNOWN and number.country_code == _METROPOLE:
+        return str(number.national_number).startswith(_MOBILE_BEGINNINGS)
+    return kind in (
         phonenumbers.PhoneNumberType.MOBILE,
         phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE,
     )

@@ -17,15 +17,18 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong in a file: where, which key, what, and how to mend it."""
+    """One thing wrong in a file: where, which key, what, and how to mend it.
+
+    `line` is None for what is no line of a file, such as a variable of the environment.
+    """
 
     file: Path
-    line: int
+    line: int | None
     key: str
     what: str
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}"
+        place = str(self.file) if self.line is None else f"{self.file}:{self.line}"
         return f"{place}: {self.key}: {self.what}" if self.key else f"{place}: {self.what}"
 
 

@@ -1,0 +1,152 @@
+"""The outbox: messages written in the transaction of the change they tell of, sealed.
+
+A message's text is sealed with ChaCha20-Poly1305 (RFC 8439); the key is in a file outside the
+database, and the seal binds the text to its message, file, way and destination. It is opened only
+to be sent, and erased when it is cancelled.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from auth_core.errors import AuthError
+from auth_core.keys import Keyring, length_prefixed
+from auth_core.model import DeliveryChoice
+from auth_core.store.tables import messages
+
+NONCE_BYTES = 12
+
+
+class MessageKind(StrEnum):
+    """What a message is for."""
+
+    SECRET = "secret"  # noqa: S105 - it carries one; superseded by the next of its kind
+
+
+class MessageState(StrEnum):
+    """Where a message is on its way."""
+
+    QUEUED = "queued"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a message goes: an E.164 number, or the lines of an address, name first."""
+
+    way: DeliveryChoice
+    address: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it is stored. `due_at`: it should have left by then."""
+
+    id: str
+    file_id: str
+    kind: MessageKind
+    destination: Destination
+    state: MessageState
+    key_version: int
+    sealed: bytes | None = field(repr=False)
+    created_at: datetime
+    due_at: datetime
+
+
+class Outbox:
+    """Puts messages in, within the caller's transaction, and opens them for their sender."""
+
+    def __init__(self, key: Keyring) -> None:
+        self._key = key
+
+    async def put(
+        self,
+        connection: AsyncConnection,
+        file_id: str,
+        kind: MessageKind,
+        destination: Destination,
+        text: bytes,
+        at: datetime,
+    ) -> None:
+        """Seal `text` (UTF-8) and queue it. A secret supersedes those not sent yet."""
+        if kind is MessageKind.SECRET:
+            await cancel_secrets(connection, file_id)
+        message_id = secrets.token_hex(16)
+        version = self._key.current
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        bound = _bound_to(message_id, file_id, kind, destination)
+        sealed = nonce + ChaCha20Poly1305(self._key.key(version)).encrypt(nonce, text, bound)
+        await connection.execute(
+            insert(messages).values(
+                id=message_id,
+                file_id=file_id,
+                kind=kind.value,
+                way=destination.way.value,
+                destination=destination.address,
+                state=MessageState.QUEUED.value,
+                key_version=version,
+                sealed=sealed,
+                created_at=at,
+                due_at=at,
+            )
+        )
+
+    async def of_file(self, connection: AsyncConnection, file_id: str) -> list[Message]:
+        """Every message of a file, oldest first."""
+        rows = await connection.execute(
+            select(messages).where(messages.c.file_id == file_id).order_by(messages.c.created_at)
+        )
+        return [
+            Message(
+                row.id,
+                row.file_id,
+                MessageKind(row.kind),
+                Destination(DeliveryChoice(row.way), row.destination),
+                MessageState(row.state),
+                row.key_version,
+                None if row.sealed is None else bytes(row.sealed),
+                row.created_at,
+                row.due_at,
+            )
+            for row in rows
+        ]
+
+    def open(self, message: Message) -> bytes:
+        """The text, for its sender alone. Raises AuthError when it is erased or not as written."""
+        if message.sealed is None:
+            raise AuthError("the message is erased")
+        nonce, box = message.sealed[:NONCE_BYTES], message.sealed[NONCE_BYTES:]
+        bound = _bound_to(message.id, message.file_id, message.kind, message.destination)
+        try:
+            return ChaCha20Poly1305(self._key.key(message.key_version)).decrypt(nonce, box, bound)
+        except InvalidTag:
+            raise AuthError("the message is not as it was sealed") from None
+
+
+async def cancel_secrets(connection: AsyncConnection, file_id: str) -> None:
+    """Cancel and erase what carries a secret of the file and has not left."""
+    await connection.execute(
+        update(messages)
+        .where(
+            messages.c.file_id == file_id,
+            messages.c.kind == MessageKind.SECRET.value,
+            messages.c.state == MessageState.QUEUED.value,
+        )
+        .values(state=MessageState.CANCELLED.value, sealed=None)
+    )
+
+
+def _bound_to(message_id: str, file_id: str, kind: MessageKind, destination: Destination) -> bytes:
+    return length_prefixed(
+        message_id.encode(),
+        file_id.encode(),
+        kind.value.encode(),
+        destination.way.value.encode(),
+        destination.address.encode(),
+    )

@@ -1,0 +1,147 @@
+"""The audit trail: who did what, when, on which file. Append-only, each entry chained to the last.
+
+An entry's code is an HMAC over itself and the code before it, with a key derived from the pepper:
+whoever can write to the database but has not the pepper cannot change, remove or insert an entry
+unseen. No entry holds a secret.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from auth_core.keys import Keyring, length_prefixed
+from auth_core.model import Source
+from auth_core.store.tables import audit, audit_head
+
+_HEAD = 1
+_START = b"\0" * 32
+_USE = "audit"
+
+
+class Act(StrEnum):
+    """What is worth an entry."""
+
+    LOGIN_GRANTED = "login_granted"
+    LOGIN_EXPIRED = "login_expired"
+    LOGIN_REFUSED = "login_refused"
+    PASSWORD_CREATED = "password_created"  # noqa: S105 - the name of an act
+    PASSWORD_REFUSED = "password_refused"  # noqa: S105 - the name of an act
+    LOST_PASSWORD = "lost_password"  # noqa: S105 - the name of an act
+    CERTIFICATE_REQUESTED = "certificate_requested"
+    UNLOCKED = "unlocked"
+    SHOWN = "shown"
+    DEMO_RESET = "demo_reset"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One entry. `detail` is small and flat; it never holds a secret or a destination."""
+
+    number: int
+    at: datetime
+    act: str
+    file_id: str | None
+    channel: str
+    agent: str | None
+    reference: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class AuditTrail:
+    """Appends to the trail, reads it, verifies it; each within the caller's transaction."""
+
+    def __init__(self, pepper: Keyring) -> None:
+        self._pepper = pepper
+
+    async def append(
+        self,
+        connection: AsyncConnection,
+        act: Act,
+        source: Source,
+        at: datetime,
+        file_id: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        head = (await connection.execute(select(audit_head).with_for_update())).one_or_none()
+        number, previous = (0, _START) if head is None else (head.number, bytes(head.mac))
+        version = self._pepper.current
+        row: dict[str, Any] = {
+            "number": number + 1,
+            "at": at,
+            "act": act.value,
+            "file_id": file_id,
+            "channel": source.channel.value,
+            "agent": source.agent,
+            "reference": source.reference,
+            "detail": json.dumps(detail or {}, sort_keys=True),
+            "key_version": version,
+        }
+        row["mac"] = self._mac(version, previous, row)
+        await connection.execute(insert(audit).values(row))
+        end = {"number": row["number"], "mac": row["mac"]}
+        if head is None:
+            await connection.execute(insert(audit_head).values(id=_HEAD, **end))
+        else:
+            await connection.execute(update(audit_head).values(end))
+
+    async def of_file(
+        self, connection: AsyncConnection, file_id: str, limit: int
+    ) -> list[AuditEntry]:
+        """The last `limit` entries of a file, newest first."""
+        rows = await connection.execute(
+            select(audit)
+            .where(audit.c.file_id == file_id)
+            .order_by(audit.c.number.desc())
+            .limit(limit)
+        )
+        return [
+            AuditEntry(
+                row.number,
+                row.at,
+                row.act,
+                row.file_id,
+                row.channel,
+                row.agent,
+                row.reference,
+                json.loads(row.detail),
+            )
+            for row in rows
+        ]
+
+    async def first_broken(self, connection: AsyncConnection) -> int | None:
+        """The number of the first entry that is not as it was written; None: the trail is whole."""
+        expected, previous = 1, _START
+        rows = await connection.stream(select(audit).order_by(audit.c.number))
+        async for row in rows:
+            mac = self._mac(row.key_version, previous, row._asdict())
+            if row.number != expected or not hmac.compare_digest(mac, bytes(row.mac)):
+                return expected
+            expected, previous = expected + 1, bytes(row.mac)
+        head = (await connection.execute(select(audit_head))).one_or_none()
+        end = (0, _START) if head is None else (head.number, bytes(head.mac))
+        return None if end == (expected - 1, previous) else expected
+
+    def _mac(self, version: int, previous: bytes, row: Mapping[str, Any]) -> bytes:
+        at: datetime = row["at"]
+        message = length_prefixed(
+            previous,
+            str(row["number"]).encode(),
+            at.astimezone(UTC).isoformat().encode(),
+            row["act"].encode(),
+            # None and "" must not look alike.
+            b"" if row["file_id"] is None else b"=" + row["file_id"].encode(),
+            row["channel"].encode(),
+            b"" if row["agent"] is None else b"=" + row["agent"].encode(),
+            row["reference"].encode(),
+            row["detail"].encode(),
+            str(version).encode(),
+        )
+        return hmac.digest(self._pepper.derived(_USE, version), message, hashlib.sha256)

@@ -1,0 +1,135 @@
+"""The connection to the database, and all that depends on which one it is.
+
+SQLite: write-ahead log, `synchronous=FULL` (a try charged is on the disk before its hash begins),
+foreign keys, `secure_delete` (what is erased is gone from the file), and every transaction begins
+as a writer, so that what it read is still true when it writes.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from auth_core.errors import AuthError
+from auth_core.store import schema
+
+SQLITE_BUSY_TIMEOUT_MS = 10_000
+SQLITE_PRAGMAS = (
+    f"busy_timeout={SQLITE_BUSY_TIMEOUT_MS}",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "secure_delete=ON",
+)
+
+
+T = TypeVar("T")
+
+
+class Conflict(Exception):  # noqa: N818 - the loser of a race, which begins again
+    """A row was changed since it was read: the conditional UPDATE touched nothing."""
+
+
+class Database:
+    """An engine, and transactions on it."""
+
+    def __init__(self, url: str) -> None:
+        """Raises AuthError for a kind of database that is not installed."""
+        try:
+            self.url: URL = make_url(url)
+            self._engine: AsyncEngine = create_async_engine(self.url)
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+            raise AuthError(
+                f"database_url: {error}; give one such as sqlite+aiosqlite:///var/auth.db"
+            ) from error
+        # SQLite has one writer at a time and no queue for it: ours is fair, its retries are not.
+        self._writer: contextlib.AbstractAsyncContextManager[Any] = contextlib.nullcontext()
+        if self.file is not None:
+            self._writer = asyncio.Lock()
+            event.listen(self._engine.sync_engine, "connect", _set_up_sqlite)
+            event.listen(self._engine.sync_engine, "begin", _begin_sqlite_writer)
+
+    @property
+    def file(self) -> Path | None:
+        """The database's file; None when it is not SQLite."""
+        is_sqlite = self.url.get_backend_name() == "sqlite"
+        return Path(self.url.database) if is_sqlite and self.url.database else None
+
+    def __str__(self) -> str:
+        return str(self.file) if self.file is not None else self.url.render_as_string()
+
+    @contextlib.asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction: committed at the end, rolled back by an exception."""
+        async with self._writer, self._engine.begin() as connection:
+            yield connection
+
+    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Do `work` in one transaction; again, from its reads on, as often as it loses a race.
+
+        Each loss is another's gain, so somebody always gets on.
+        """
+        while True:
+            try:
+                async with self.begin() as connection:
+                    return await work(connection)
+            except Conflict:
+                continue
+
+    async def migrate(self) -> None:
+        """Bring the schema to the newest revision, creating an SQLite file where there is none."""
+        with self._plain_errors():
+            if self.file is not None:
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+            async with self.begin() as connection:
+                await connection.run_sync(schema.upgrade)
+
+    async def check_schema(self) -> None:
+        """Raise AuthError unless the database is there, can be written and is up to date."""
+        if self.file is not None and not self.file.exists():
+            raise AuthError(f"{self}: no database; run auth-core migrate")
+        with self._plain_errors():
+            async with self.begin() as connection:
+                revision = await connection.run_sync(schema.revision)
+        if revision is None:
+            raise AuthError(f"{self}: an empty database; run auth-core migrate")
+        if revision != schema.newest():
+            raise AuthError(f"{self}: the database is of another version; run auth-core migrate")
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    @contextlib.contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            reason = str(error.orig).partition("\n")[0]
+            raise AuthError(
+                f"{self}: the database cannot be used ({reason}); "
+                "check auth.database_url and the rights of its folder"
+            ) from error
+        except OSError as error:
+            raise AuthError(
+                f"{self}: the database cannot be used ({error.strerror}); "
+                "check auth.database_url and the rights of its folder"
+            ) from error
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    # The driver begins transactions by itself, and too late; ours begin in `_begin_sqlite_writer`.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in SQLITE_PRAGMAS:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite_writer(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,39 @@
+"""Which secret follows which: at most one live and one pending, and what ends when one does.
+
+Each function runs in the caller's transaction.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from auth_core.credentials import Credential
+from auth_core.delivery.outbox import cancel_secrets
+from auth_core.model import SecretKind, Slot
+from auth_core.store import repository
+
+Held = Mapping[Slot, Credential]
+"""The stored secrets of one file."""
+
+
+async def drop_pending(connection: AsyncConnection, file_id: str) -> None:
+    """Revoke the pending provisional; its message, if it has not left, never does."""
+    await repository.erase_credential(connection, file_id, Slot.PENDING)
+    await cancel_secrets(connection, file_id)
+
+
+async def replace_live(connection: AsyncConnection, new: Credential, held: Held) -> int:
+    """Make `new` the one usable secret, at once and everywhere; return the new generation.
+
+    What was usable is erased, but for the digest of a last password, kept so that it is not chosen
+    again. Sessions end at their next request, superseded messages do not leave.
+    """
+    live = held.get(Slot.LIVE)
+    if live is not None and live.kind is SecretKind.PASSWORD:
+        await repository.put_credential(connection, replace(live, slot=Slot.FORMER))
+    await drop_pending(connection, new.file_id)
+    await repository.put_credential(connection, replace(new, slot=Slot.LIVE))
+    revision, throttle = await repository.file_throttle(connection, new.file_id)
+    await repository.replace_file_throttle(connection, new.file_id, revision, throttle.reset())
+    return await repository.end_sessions(connection, new.file_id)
