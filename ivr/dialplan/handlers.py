@@ -17,6 +17,9 @@ REFERENCE_HEADER = "X-Auth-Reference"
 CAF_HEADER = "X-Auth-Caf"
 MATRICULE_HEADER = "X-Auth-Matricule"
 
+MAX_REQUESTS_TOLD = 3
+"""The newest requests of a file: more are not remembered by ear."""
+
 Handler = Callable[[Scene, Any], Awaitable[str | None]]
 NodeT = TypeVar("NodeT", bound=schema.Node)
 HANDLERS: dict[type[schema.Node], Handler] = {}
@@ -158,7 +161,8 @@ async def _payments(scene: Scene) -> list[str]:
 async def _requests(scene: Scene) -> list[str]:
     speaker = SPEAKERS[scene.language]
     prompts: list[str] = []
-    for request in await scene.trust(scene.people.requests(scene.authenticated())):
+    requests = await scene.trust(scene.people.requests(scene.authenticated()))
+    for request in requests[:MAX_REQUESTS_TOLD]:
         prompts.append(f"request_{request.kind.value}")
         prompts += speaker.date(request.date)
         prompts.append(f"state_{request.state.value}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.dialplan.check import check, inspect
+from ivr.dialplan.check import MATTER_PROMPTS, check, inspect
 from ivr.dialplan.handlers import HANDLERS
 from ivr.dialplan.schema import (
     NODE_KINDS,
@@ -16,7 +16,8 @@ from ivr.dialplan.schema import (
     Settings,
     load,
 )
-from tests.dialplan.catalogue import ROOT, prompt_ids
+from ivr.dialplan.speech import vocabulary
+from tests.dialplan.catalogue import LANGUAGES, ROOT, prompt_ids
 
 CALLER = ROOT / "dialplans" / "caller.yaml"
 
@@ -280,5 +281,16 @@ def test_the_operators_page_tells_of_every_key() -> None:
             assert name in ("kind", "note") or f"`{field.alias or name}" in row, (kind, name)
     for name in Settings.model_fields:
         assert f"| `{name}" in page
-    for vocabulary in (Datum, Matter, Question):
-        assert all(word.value in page for word in vocabulary)
+    for choices in (Datum, Matter, Question):
+        assert all(word.value in page for word in choices)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_is_written_for_nobody(language: str) -> None:
+    plan = load(CALLER)
+    used = {use.prompt for use in plan.settings.prompts_used()}
+    for node in plan.nodes.values():
+        used |= {use.prompt for use in node.prompts_used()}
+    for matter in MATTER_PROMPTS.values():
+        used |= matter
+    assert prompt_ids()[language] - vocabulary(language) - used == set()

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auth_core import AuthService, Session, SessionEnded
+from auth_core import AuthService, Identity, Session, SessionEnded
 from ivr.dialplan.hours import OpeningHours
 from ivr.dialplan.interpreter import CallContext, Ending, Facts, Run
 from ivr.dialplan.phone import CallEnded
 from ivr.dialplan.schema import Dialplan, load
 from tests.dialplan.catalogue import ROOT, prompt_ids
+from tests.dialplan.conftest import Clock
 from tests.dialplan.fake_phone import Act, Caller, FakePhone
 
 PLAN = load(ROOT / "dialplans" / "caller.yaml")
@@ -71,6 +72,12 @@ def after(heard: list[str], prompt: str, position: int = 0) -> list[str]:
     """What was heard from the given occurrence of `prompt` on."""
     places = [index for index, each in enumerate(heard) if each == prompt]
     return heard[places[position] :]
+
+
+async def secrets_of(people: AuthService) -> dict[str, str]:
+    """Which secrets the PIN holder of Paris has, by slot."""
+    story = await people.show(Identity("751", "0123456"), "tests")
+    return {secret.slot.value: secret.kind.value for secret in story.secrets}
 
 
 # 1 to 3: the right secret.
@@ -177,13 +184,18 @@ async def test_after_a_refusal_the_matricule_may_be_keyed_again(people: AuthServ
     assert facts.authenticated == "pin"
 
 
-async def test_locked_after_five_failures_over_two_calls(people: AuthService) -> None:
+async def test_locked_after_five_failures_over_two_calls(people: AuthService, clock: Clock) -> None:
     wrong = ("0234567", HEAR, "11112223", HEAR, "11112224", HEAR, "11112225", HEAR)
     await live(people, *wrong)
-    await live(people, *wrong[:6], HEAR, Act.LEAVE)
-    phone, facts = await live(people, "0234567", HEAR, "49205817", HEAR, Act.LEAVE)
-    assert facts.authenticated is None
-    assert "refused" in phone.heard
+    failed, _ = await live(people, *wrong[:6], HEAR, Act.LEAVE)
+    right = ("0234567", HEAR, "49205817", HEAR, HEAR, Act.LEAVE)
+    for _ in range(2):
+        locked, facts = await live(people, *right)
+        assert facts.authenticated is None
+        assert in_order(failed.heard, *locked.heard)
+    clock.advance(minutes=16)
+    _, facts = await live(people, *right)
+    assert facts.authenticated == "password"
 
 
 # 5 and 6: provisional, expired.
@@ -226,30 +238,36 @@ async def test_a_right_but_expired_secret_is_told_so_and_is_not_in(
 
 
 async def test_creating_a_password_is_refused_with_the_reason(people: AuthService) -> None:
+    before = await secrets_of(people)
     phone, facts = await live(people, "0123456", HEAR, "4821#", HEAR, HEAR, HEAR, "4", HEAR, HEAR)
     assert in_order(
         phone.heard, "invite_create_password", "main_menu", "password_help", "password_help_where",
         *SERVICES,
     )  # fmt: skip
     assert facts.authenticated == "pin"
+    assert await secrets_of(people) == before
+
+
+async def test_keying_a_new_password_at_the_invitation_makes_none(people: AuthService) -> None:
+    before = await secrets_of(people)
+    await live(people, "0123456", HEAR, "4821#", HEAR, "73914682#73914682#", HEAR, HEAR, Act.LEAVE)
+    assert await secrets_of(people) == before
 
 
 # 9: forgotten.
 
 
-@pytest.mark.parametrize(("key", "by"), [("1", "sms"), ("2", "letter")])
-async def test_forgotten_asks_the_birthday_then_the_way(
-    people: AuthService, key: str, by: str
-) -> None:
-    phone, facts = await live(
-        people, "0123456", HEAR, "#", HEAR, "1403", HEAR, key, HEAR, HEAR, "2", HEAR
-    )
+@pytest.mark.parametrize("key", ["1", "2"])
+async def test_forgotten_asks_the_birthday_then_the_way(people: AuthService, key: str) -> None:
+    doings = ("0123456", HEAR, "#", HEAR, "1403", HEAR, key, HEAR, HEAR, "2", HEAR)
+    phone, facts = await live(people, *doings)
     assert in_order(
         phone.heard, "ask_secret", "ask_birth_day_month", "birth_day_month_example",
         "forgotten_menu", "option_sms", "option_letter", "option_i_remember", "forgotten_done",
         "forgotten_still_valid", "after_forgotten_menu", "goodbye",
     )  # fmt: skip
     assert facts.authenticated is None
+    assert await secrets_of(people) == {"live": "pin", "pending": "provisional"}
 
 
 async def test_forgotten_has_the_same_words_whoever_asks(people: AuthService) -> None:
