@@ -1,4 +1,4 @@
-"""Ten thousand damaged packets of each kind: the engine shrugs, the parsers raise `WireError` only."""
+"""Ten thousand damaged packets of each kind: dropped by the engine, `WireError` of the parsers."""
 
 import random
 from collections.abc import Callable, Sequence
