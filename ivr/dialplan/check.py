@@ -5,12 +5,11 @@ from pathlib import Path
 
 from auth_core import Benefit, RequestKind, RequestState, Service
 from auth_core.yamlfile import Fault, KeyPath
-from ivr.dialplan.schema import (
+from ivr.dialplan.nodes import (
     QUESTION_ANSWERS,
     Branch,
     Collect,
     Datum,
-    Dialplan,
     Exit,
     Matter,
     Menu,
@@ -18,9 +17,8 @@ from ivr.dialplan.schema import (
     Say,
     ServiceGate,
     Way,
-    parse,
-    suggestion,
 )
+from ivr.dialplan.schema import Dialplan, parse, suggestion
 from ivr.dialplan.speech import vocabulary
 
 MAX_OPTIONS = 5

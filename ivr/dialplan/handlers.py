@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from auth_core import Availability, DeliveryChoice, Outcome, Secret, SecretKind, Service, Session
-from ivr.dialplan import hours, schema
+from ivr.dialplan import hours, nodes
+from ivr.dialplan.nodes import Datum, Matter, Question
 from ivr.dialplan.phone import Collected, Heard
 from ivr.dialplan.scene import Ending, GaveUp, Scene, Trouble
-from ivr.dialplan.schema import Datum, Matter, Question
 from ivr.dialplan.speech import SPEAKERS
 
 REFERENCE_HEADER = "X-Auth-Reference"
@@ -21,8 +21,8 @@ MAX_REQUESTS_TOLD = 3
 """The newest requests of a file: more are not remembered by ear."""
 
 Handler = Callable[[Scene, Any], Awaitable[str | None]]
-NodeT = TypeVar("NodeT", bound=schema.Node)
-HANDLERS: dict[type[schema.Node], Handler] = {}
+NodeT = TypeVar("NodeT", bound=nodes.Node)
+HANDLERS: dict[type[nodes.Node], Handler] = {}
 """The handler of each kind of node."""
 
 
@@ -43,14 +43,14 @@ def handles(
     return register
 
 
-@handles(schema.Play)
-async def play(scene: Scene, node: schema.Play) -> str:
+@handles(nodes.Play)
+async def play(scene: Scene, node: nodes.Play) -> str:
     await scene.phone.play(node.prompts, barge_in=node.barge_in, discard_keys=node.discard_keys)
     return node.next
 
 
-@handles(schema.Collect)
-async def collect(scene: Scene, node: schema.Collect) -> str:
+@handles(nodes.Collect)
+async def collect(scene: Scene, node: nodes.Collect) -> str:
     def judge(answer: Collected) -> Sequence[str] | None:
         is_postal_code = answer.heard is Heard.ENTRY and node.into is Datum.POSTAL_CODE
         if is_postal_code and scene.people.caf_of(answer.keys) is None:
@@ -76,8 +76,8 @@ async def collect(scene: Scene, node: schema.Collect) -> str:
     return node.next
 
 
-@handles(schema.Menu)
-async def menu(scene: Scene, node: schema.Menu) -> str:
+@handles(nodes.Menu)
+async def menu(scene: Scene, node: nodes.Menu) -> str:
     advisor = scene.plan.settings.advisor
     ways: dict[str, str] = {"*": scene.facts.node}
     if advisor is not None:
@@ -91,14 +91,14 @@ async def menu(scene: Scene, node: schema.Menu) -> str:
     return ways[answer.keys]
 
 
-def _giving_up(scene: Scene, node: schema.Collect | schema.Menu, why: GaveUp) -> str:
+def _giving_up(scene: Scene, node: nodes.Collect | nodes.Menu, why: GaveUp) -> str:
     if why is GaveUp.SILENCE:
         return node.silence or scene.plan.settings.give_up.silence
     return node.errors or scene.plan.settings.give_up.errors
 
 
-@handles(schema.Authenticate)
-async def authenticate(scene: Scene, node: schema.Authenticate) -> str:
+@handles(nodes.Authenticate)
+async def authenticate(scene: Scene, node: nodes.Authenticate) -> str:
     identity = scene.answers.identity()
     secret, scene.answers.secret = scene.answers.secret, None
     if scene.refusals >= node.tries:
@@ -125,8 +125,8 @@ async def authenticate(scene: Scene, node: schema.Authenticate) -> str:
             return node.exhausted if scene.exhausted else node.refused
 
 
-@handles(schema.LostPassword)
-async def lost_password(scene: Scene, node: schema.LostPassword) -> str:
+@handles(nodes.LostPassword)
+async def lost_password(scene: Scene, node: nodes.LostPassword) -> str:
     identity = scene.answers.identity()
     birth_day_month = scene.answers.birth_day_month
     if birth_day_month is None:
@@ -139,8 +139,8 @@ async def lost_password(scene: Scene, node: schema.LostPassword) -> str:
     return node.next
 
 
-@handles(schema.Say)
-async def say(scene: Scene, node: schema.Say) -> str:
+@handles(nodes.Say)
+async def say(scene: Scene, node: nodes.Say) -> str:
     told = await _TELLERS[node.what](scene)
     prompts = [*node.prompts, *told] if told else node.nothing
     if prompts:
@@ -198,8 +198,8 @@ _TELLERS: Mapping[Matter, Callable[[Scene], Awaitable[list[str]]]] = {
 }
 
 
-@handles(schema.Branch)
-async def branch(scene: Scene, node: schema.Branch) -> str:
+@handles(nodes.Branch)
+async def branch(scene: Scene, node: nodes.Branch) -> str:
     return node.cases.get(_answer(scene, node.by), node.otherwise)
 
 
@@ -222,8 +222,8 @@ def _answer(scene: Scene, question: Question) -> str:
             return scene.language
 
 
-@handles(schema.ServiceGate)
-async def service(scene: Scene, node: schema.ServiceGate) -> str:
+@handles(nodes.ServiceGate)
+async def service(scene: Scene, node: nodes.ServiceGate) -> str:
     match scene.people.availability(scene.authenticated(), Service(node.service)):
         case Availability.AVAILABLE:
             return node.available
@@ -233,21 +233,21 @@ async def service(scene: Scene, node: schema.ServiceGate) -> str:
             return node.not_accessible
 
 
-@handles(schema.Certificate)
-async def certificate(scene: Scene, node: schema.Certificate) -> str:
+@handles(nodes.Certificate)
+async def certificate(scene: Scene, node: nodes.Certificate) -> str:
     await scene.trust(scene.people.request_certificate(scene.authenticated()))
     return node.next
 
 
-@handles(schema.Hours)
-async def opening_hours(scene: Scene, node: schema.Hours) -> str:
+@handles(nodes.Hours)
+async def opening_hours(scene: Scene, node: nodes.Hours) -> str:
     context = scene.context
     caf = context.caf or scene.answers.caf
     return node.open if hours.is_open(context.hours, context.clock(), caf) else node.closed
 
 
-@handles(schema.Transfer)
-async def transfer(scene: Scene, node: schema.Transfer) -> str | None:
+@handles(nodes.Transfer)
+async def transfer(scene: Scene, node: nodes.Transfer) -> str | None:
     target = scene.context.advisor
     if target is None:
         return node.refused
@@ -274,8 +274,8 @@ def transfer_headers(scene: Scene) -> list[tuple[str, str]]:
     return headers
 
 
-@handles(schema.SwitchLanguage)
-async def switch_language(scene: Scene, node: schema.SwitchLanguage) -> str:
+@handles(nodes.SwitchLanguage)
+async def switch_language(scene: Scene, node: nodes.SwitchLanguage) -> str:
     languages: list[str] = list(scene.plan.settings.languages)
     language: str = node.to
     if language == "other":
@@ -287,8 +287,8 @@ async def switch_language(scene: Scene, node: schema.SwitchLanguage) -> str:
     return node.next
 
 
-@handles(schema.HangUp)
-async def hang_up(scene: Scene, node: schema.HangUp) -> None:
+@handles(nodes.HangUp)
+async def hang_up(scene: Scene, node: nodes.HangUp) -> None:
     if node.prompts:
         # Keys left over must not turn a goodbye into a call that breaks off.
         await scene.phone.play(node.prompts, barge_in=False)

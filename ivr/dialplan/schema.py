@@ -9,21 +9,20 @@
         next: ask_matricule
       …
 
-Each kind of node is a model registered under its name by `@node_kind`; what it does in a call is
-the handler of the same kind in `handlers.py`. `load` reads a file; whether the flow holds together
-(targets, prompts, loops) is judged by `check.py`.
+The kinds of nodes are in `nodes.py`. `load` reads a file; whether the flow holds together (targets,
+prompts, loops) is judged by `check.py`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from auth_core.yamlfile import Fault, KeyPath, LocatedYaml, YamlFaults, read
+from auth_core.yamlfile import Fault, LocatedYaml, YamlFaults, read
+from ivr.dialplan.nodes import NODE_KINDS, Exit, Model, Node, PromptUse, Way
 
 MAX_KNOWN_LISTED = 20
 """A fault that nothing resembles lists so many known names, and no more."""
@@ -39,357 +38,35 @@ class DialplanError(YamlFaults):
     """A file that is no dialplan; `faults` has one entry for each thing wrong, with its line."""
 
 
-class Way(StrEnum):
-    """What makes a caller leave a node by an exit."""
-
-    FLOW = "flow"  # the node did its work, or judged
-    KEY = "key"  # the caller chose it
-    GIVING_UP = "giving_up"  # the caller answered nothing, or nothing usable, too often
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """An arrow out of a node. `path`: the key that names the target, within the node."""
-
-    path: KeyPath
-    target: str
-    way: Way = Way.FLOW
-
-
-@dataclass(frozen=True, slots=True)
-class PromptUse:
-    """A prompt that a node names, and the key that names it, within the node."""
-
-    path: KeyPath
-    prompt: str
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Node(_Model):
-    """What every node has. `note` says in the operator's words what happens there."""
-
-    asks: ClassVar[bool] = False
-    """The node waits for the caller: a loop through it is not endless."""
-
-    ends: ClassVar[bool] = False
-    """The call may end here."""
-
-    kind: str
-    note: str = ""
-
-    def exits(self) -> Iterator[Exit]:
-        """The arrows out: by default every field that holds the name of a node."""
-        for name in self.target_fields:
-            target = getattr(self, name)
-            if target is not None:
-                yield Exit((name,), target)
-
-    def prompts_used(self) -> Iterator[PromptUse]:
-        """The prompts that this node names: by default every field that lists prompts."""
-        for name in self.prompt_fields:
-            for index, prompt in enumerate(getattr(self, name)):
-                yield PromptUse((name, index), prompt)
-
-    target_fields: ClassVar[tuple[str, ...]] = ("next",)
-    prompt_fields: ClassVar[tuple[str, ...]] = ("prompts",)
-
-
-NodeKind = TypeVar("NodeKind", bound=type[Node])
-NODE_KINDS: dict[str, type[Node]] = {}
-"""The vocabulary: each kind of node by its name in YAML."""
-
-
-def node_kind(name: str) -> Callable[[NodeKind], NodeKind]:
-    """Register a model as the kind of node called `name`."""
-
-    def register(model: NodeKind) -> NodeKind:
-        NODE_KINDS[name] = model
-        return model
-
-    return register
-
-
-@node_kind("play")
-class Play(Node):
-    """Say something. `barge_in: false`: a key does not stop it (legal notices). `discard_keys`:
-    what is keyed before its end is thrown away."""
-
-    prompts: list[str] = Field(min_length=1)
-    barge_in: bool = True
-    discard_keys: bool = False
-    next: str
-
-
-class _Asking(Node):
-    """A question, asked again after silence or a wrong answer as often as `retries` allow.
-
-    `fresh`: keys pressed before the question do not answer it. `on_error`: what is said before
-    asking again. `silence`, `errors`: where to go when that was in vain, instead of `give_up`.
-    """
-
-    asks: ClassVar[bool] = True
-    prompt_fields: ClassVar[tuple[str, ...]] = ("prompts", "on_error")
-
-    prompts: list[str] = Field(min_length=1)
-    fresh: bool = False
-    on_error: list[str] = []
-    silence: str | None = None
-    errors: str | None = None
-
-    def exits(self) -> Iterator[Exit]:
-        for name, target in (("silence", self.silence), ("errors", self.errors)):
-            if target is not None:
-                yield Exit((name,), target, Way.GIVING_UP)
-
-
-class Datum(StrEnum):
-    """What a `collect` may ask for."""
-
-    POSTAL_CODE = "postal_code"
-    MATRICULE = "matricule"
-    SECRET = "secret"  # noqa: S105 - a name, not a secret
-    BIRTH_DAY_MONTH = "birth_day_month"
-
-
-@node_kind("collect")
-class Collect(_Asking):
-    """Ask for digits. `lengths`: how many make an answer. `keys`: where `*`, and `#` alone, lead.
-
-    Without `*` among its keys, `*` asks again. A postal code of no known Caf is an error; `unknown`
-    is said then, instead of `on_error`.
-    """
-
-    prompt_fields: ClassVar[tuple[str, ...]] = ("prompts", "on_error", "unknown")
-
-    into: Datum
-    lengths: list[int] = Field(min_length=1)
-    keys: dict[Literal["*", "#"], str] = {}
-    unknown: list[str] = []
-    next: str
-
-    def exits(self) -> Iterator[Exit]:
-        yield Exit(("next",), self.next, Way.KEY)
-        for key, target in self.keys.items():
-            yield Exit(("keys", key), target, Way.KEY)
-        yield from super().exits()
-
-
-class Option(_Model):
-    """One choice of a menu: the prompt that offers it, and the node that it leads to."""
-
-    say: str | None = None
-    go: str
-
-
-@node_kind("menu")
-class Menu(_Asking):
-    """Offer a choice of keys. Without `*` among them, `*` repeats; without `0`, `0` asks for an
-    advisor where the flow names one."""
-
-    options: dict[Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "#"], Option] = (
-        Field(min_length=1)
-    )
-
-    def exits(self) -> Iterator[Exit]:
-        for key, option in self.options.items():
-            yield Exit(("options", key, "go"), option.go, Way.KEY)
-        yield from super().exits()
-
-    def prompts_used(self) -> Iterator[PromptUse]:
-        yield from super().prompts_used()
-        for key, option in self.options.items():
-            if option.say is not None:
-                yield PromptUse(("options", key, "say"), option.say)
-
-
-@node_kind("authenticate")
-class Authenticate(Node):
-    """Try the secret that was keyed. After `tries` refusals in one call: `exhausted`."""
-
-    target_fields: ClassVar[tuple[str, ...]] = (
-        "granted",
-        "refused",
-        "exhausted",
-        "expired_pin",
-        "expired_password",
-        "expired_provisional",
-    )
-    prompt_fields: ClassVar[tuple[str, ...]] = ()
-
-    tries: int = Field(default=3, ge=1, le=3)
-    granted: str
-    refused: str
-    exhausted: str
-    expired_pin: str
-    expired_password: str
-    expired_provisional: str
-
-
-@node_kind("lost_password")
-class LostPassword(Node):
-    """Ask for a provisional password, by the way that the caller chose."""
-
-    prompt_fields: ClassVar[tuple[str, ...]] = ()
-
-    by: Literal["sms", "letter"]
-    next: str
-
-
-class Matter(StrEnum):
-    """What a `say` may tell."""
-
-    PAYMENTS = "payments"  # each with its date, benefit and amount
-    REQUESTS = "requests"  # each with its name, state and date
-    LAST_LOGIN = "last_login"  # its date, and how many tries failed since
-    OPENING_HOURS = "opening_hours"
-    TODAY = "today"
-
-
-@node_kind("say")
-class Say(Node):
-    """Tell something of the caller's file or of the line. `prompts` lead to it; `nothing` is said
-    instead when there is nothing to tell."""
-
-    prompt_fields: ClassVar[tuple[str, ...]] = ("prompts", "nothing")
-
-    what: Matter
-    prompts: list[str] = []
-    nothing: list[str] = []
-    next: str
-
-
-class Question(StrEnum):
-    """What a `branch` may look at."""
-
-    LINE_CAF = "line_caf"  # the Caf of the line dialled (3 digits), or none
-    CAF = "caf"  # the Caf known so far (3 digits), by the line or the postal code, or none
-    CALLER = "caller"  # anonymous, authenticated, or exhausted (no try left)
-    SECRET = "secret"  # noqa: S105 - pin, password, provisional, or none before authentication
-    STATUS = "status"  # applicant, affiliated, or none before authentication
-    LANGUAGE = "language"
-
-
-QUESTION_ANSWERS: Mapping[Question, frozenset[str]] = {
-    Question.CALLER: frozenset({"anonymous", "authenticated", "exhausted"}),
-    Question.SECRET: frozenset({"pin", "password", "provisional", "none"}),
-    Question.STATUS: frozenset({"applicant", "affiliated", "none"}),
-    Question.LANGUAGE: frozenset({"fr", "en"}),
-}
-"""The answers there are, where they can be listed."""
-
-
-@node_kind("branch")
-class Branch(Node):
-    """Go one way or another by what is known. `else` covers the cases that are not named."""
-
-    prompt_fields: ClassVar[tuple[str, ...]] = ()
-
-    by: Question
-    cases: dict[str, str] = Field(min_length=1)
-    otherwise: str = Field(alias="else")
-
-    def exits(self) -> Iterator[Exit]:
-        for case, target in self.cases.items():
-            yield Exit(("cases", case), target)
-        yield Exit(("else",), self.otherwise)
-
-
-@node_kind("service")
-class ServiceGate(Node):
-    """Whether a service is open to this caller's file."""
-
-    target_fields: ClassVar[tuple[str, ...]] = ("available", "not_accessible", "no_information")
-    prompt_fields: ClassVar[tuple[str, ...]] = ()
-
-    service: str
-    available: str
-    not_accessible: str
-    no_information: str
-
-
-@node_kind("certificate")
-class Certificate(Node):
-    """Have a certificate sent by letter."""
-
-    prompt_fields: ClassVar[tuple[str, ...]] = ()
-
-    next: str
-
-
-@node_kind("hours")
-class Hours(Node):
-    """Whether advisors answer now on this line."""
-
-    target_fields: ClassVar[tuple[str, ...]] = ("open", "closed")
-    prompt_fields: ClassVar[tuple[str, ...]] = ()
-
-    open: str
-    closed: str
-
-
-@node_kind("transfer")
-class Transfer(Node):
-    """Put the caller through to the line's advisor; `refused` when that fails."""
-
-    ends: ClassVar[bool] = True
-    target_fields: ClassVar[tuple[str, ...]] = ("refused",)
-
-    prompts: list[str] = []
-    refused: str
-
-
-@node_kind("language")
-class SwitchLanguage(Node):
-    """Go on in `to`, or in the next of the flow's languages."""
-
-    prompt_fields: ClassVar[tuple[str, ...]] = ()
-
-    to: Literal["fr", "en", "other"] = "other"
-    next: str
-
-
-@node_kind("hang_up")
-class HangUp(Node):
-    """Say goodbye and end the call."""
-
-    ends: ClassVar[bool] = True
-    target_fields: ClassVar[tuple[str, ...]] = ()
-
-    prompts: list[str] = []
-
-
-class Timers(_Model):
+class Timers(Model):
     """Seconds. `first_digit` runs from the end of the prompt, `inter_digit` from the last key."""
 
     first_digit: float = Field(default=7.0, gt=0, le=60)
     inter_digit: float = Field(default=4.0, gt=0, le=60)
 
 
-class Retries(_Model):
+class Retries(Model):
     """How often a question is asked again, counted apart."""
 
     silence: int = Field(default=3, ge=0, le=10)
     errors: int = Field(default=3, ge=0, le=10)
 
 
-class GiveUp(_Model):
+class GiveUp(Model):
     """Where a caller goes who answers nothing, or nothing usable, whatever is asked again."""
 
     silence: str
     errors: str
 
 
-class Reminders(_Model):
+class Reminders(Model):
     """What is said before a question is asked again, unless the node says something else."""
 
-    silence: list[str] = []
-    errors: list[str] = []
+    silence: list[str] = Field(default_factory=list)
+    errors: list[str] = Field(default_factory=list)
 
 
-class Settings(_Model):
+class Settings(Model):
     """The head of a flow: all but its nodes.
 
     `advisor`: where `0` leads in a menu that does not use it. `trouble`: where a caller goes when

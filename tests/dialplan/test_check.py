@@ -7,15 +7,8 @@ import pytest
 
 from ivr.dialplan.check import MATTER_PROMPTS, check, inspect
 from ivr.dialplan.handlers import HANDLERS
-from ivr.dialplan.schema import (
-    NODE_KINDS,
-    Datum,
-    DialplanError,
-    Matter,
-    Question,
-    Settings,
-    load,
-)
+from ivr.dialplan.nodes import NODE_KINDS, Datum, Matter, Question
+from ivr.dialplan.schema import DialplanError, Settings, load
 from ivr.dialplan.speech import vocabulary
 from tests.dialplan.catalogue import LANGUAGES, ROOT, prompt_ids
 
