@@ -90,8 +90,7 @@ def read_key_file(file: Path, purpose: str) -> Keyring:
         text = file.read_text(encoding="ascii")
     except FileNotFoundError:
         raise AuthError(
-            f"{file}: the {purpose} is missing; restore it from its backup "
-            "(for a new database: auth-core migrate)"
+            f"{file}: the {purpose} is missing; restore that file from its backup"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"

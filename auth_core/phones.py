@@ -6,11 +6,16 @@ REGIONS = ("FR", "GP", "MQ", "GF", "RE", "YT")
 """Where a number written without its country may be: numbers overseas are invalid in "FR"."""
 _METROPOLE = 33
 _MOBILE_BEGINNINGS = ("6", "7")
+_WRITTEN_WITH = frozenset("0123456789+-./() \u00a0")
+MAX_WRITTEN = 40
 
 
 def _parsed(written: str) -> phonenumbers.PhoneNumber | None:
     """The number where it is valid, else a number that France's plan has room for: ranges are
     opened before the library knows of them."""
+    # What a caller's telephone claims is anything at all; the library is for numbers.
+    if len(written) > MAX_WRITTEN or not _WRITTEN_WITH.issuperset(written):
+        return None
     possible = None
     for region in REGIONS:
         try:
@@ -43,7 +48,7 @@ def is_mobile(written: str) -> bool:
     if number is None:
         return False
     kind = phonenumbers.number_type(number)
-    if kind is phonenumbers.PhoneNumberType.UNKNOWN and number.country_code == _METROPOLE:
+    if kind == phonenumbers.PhoneNumberType.UNKNOWN and number.country_code == _METROPOLE:
         return str(number.national_number).startswith(_MOBILE_BEGINNINGS)
     return kind in (
         phonenumbers.PhoneNumberType.MOBILE,

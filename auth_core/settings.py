@@ -4,6 +4,7 @@ Defaults are those of the domain. Config may shorten a validity, never exceed wh
 """
 
 import os
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Self
@@ -169,18 +170,26 @@ def load_settings(file: Path) -> AuthSettings:
     try:
         settings = _OwnSection(auth={} if section is None else section).auth
     except ValidationError as error:
-        raise YamlFaults([_placed(fault, located) for fault in located.faults(error)]) from error
+        raise YamlFaults(_faults(error, located)) from error
     except SettingsError as error:
         raise YamlFaults([Fault(Path("environment"), None, "", f"{error}; correct it")]) from error
     return settings.relative_to(file.resolve().parent)
 
 
-def _placed(fault: Fault, located: LocatedYaml) -> Fault:
-    """The fault, told as of the environment when its value came from there."""
+def _faults(error: ValidationError, located: LocatedYaml) -> list[Fault]:
+    """The faults, those of a value that came from the environment told as such."""
     given = {name.upper() for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX)}
-    keys = fault.key.split(".")
-    for length in range(len(keys), 0, -1):
-        name = ENVIRONMENT_PREFIX + "__".join(keys[:length]).upper()
+    found = []
+    for details, fault in zip(error.errors(), located.faults(error), strict=True):
+        name = _variable(details["loc"], given)
+        found.append(fault if name is None else Fault(Path("environment"), None, name, fault.what))
+    return found
+
+
+def _variable(location: Sequence[str | int], given: Collection[str]) -> str | None:
+    """The variable of the environment that gave what stands at `location`, if one did."""
+    for length in range(len(location), 0, -1):
+        name = ENVIRONMENT_PREFIX + "__".join(str(part) for part in location[:length]).upper()
         if name in given:
-            return Fault(Path("environment"), None, name, fault.what)
-    return fault
+            return name
+    return None

@@ -7,6 +7,7 @@ as a writer, so that what it read is still true when it writes.
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -86,7 +87,7 @@ class Database:
         """Bring the schema to the newest revision, creating an SQLite file where there is none."""
         with self._plain_errors():
             if self.file is not None:
-                self.file.parent.mkdir(parents=True, exist_ok=True)
+                _create_private(self.file)
             async with self.begin() as connection:
                 await connection.run_sync(schema.upgrade)
 
@@ -120,6 +121,12 @@ class Database:
                 f"{self}: the database cannot be used ({error.strerror}); "
                 "check auth.database_url and the rights of its folder"
             ) from error
+
+
+def _create_private(file: Path) -> None:
+    """An empty file that its owner alone may read; SQLite gives its log the same rights."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
