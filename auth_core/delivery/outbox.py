@@ -9,10 +9,12 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from sqlalchemy import insert, select, update
+from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_core.errors import AuthError
@@ -27,13 +29,26 @@ class MessageKind(StrEnum):
     """What a message is for."""
 
     SECRET = "secret"  # noqa: S105 - it carries one; superseded by the next of its kind
+    MATRICULE = "matricule"  # carries it, and never travels with a secret
+    PASSWORD_CREATED = "password_created"  # noqa: S105 - this and what follows: mere notices
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    PASSWORD_EXPIRES = "password_expires"  # noqa: S105
+    SECRET_REQUESTED = "secret_requested"  # noqa: S105
+    SECRET_REVOKED = "secret_revoked"  # noqa: S105
+    MOBILE_CHANGED = "mobile_changed"
+    FILE_SEPARATED = "file_separated"
+    FILE_TRANSFERRED = "file_transferred"
+    FILE_CLOSED = "file_closed"
 
 
 class MessageState(StrEnum):
     """Where a message is on its way."""
 
     QUEUED = "queued"
-    CANCELLED = "cancelled"
+    CANCELLED = "cancelled"  # superseded before it left
+    SENT = "sent"  # the gateway has it, or the letter is on the disk
+    ACKNOWLEDGED = "acknowledged"  # a letter: printed
+    DEAD = "dead"  # given up; nothing is left of its text
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +117,7 @@ class Outbox:
         rows = await connection.execute(
             select(messages).where(messages.c.file_id == file_id).order_by(messages.c.created_at)
         )
-        return [
-            Message(
-                row.id,
-                row.file_id,
-                MessageKind(row.kind),
-                Destination(DeliveryChoice(row.way), row.destination),
-                MessageState(row.state),
-                row.key_version,
-                None if row.sealed is None else bytes(row.sealed),
-                row.created_at,
-                row.due_at,
-            )
-            for row in rows
-        ]
+        return [stored_message(row) for row in rows]
 
     def open(self, message: Message) -> bytes:
         """The text, for its sender alone. Raises AuthError when it is erased or not as written."""
@@ -127,6 +129,21 @@ class Outbox:
             return ChaCha20Poly1305(self._key.key(message.key_version)).decrypt(nonce, box, bound)
         except InvalidTag:
             raise AuthError("the message is not as it was sealed") from None
+
+
+def stored_message(row: Row[Any]) -> Message:
+    """A row of `messages`."""
+    return Message(
+        row.id,
+        row.file_id,
+        MessageKind(row.kind),
+        Destination(DeliveryChoice(row.way), row.destination),
+        MessageState(row.state),
+        row.key_version,
+        None if row.sealed is None else bytes(row.sealed),
+        row.created_at,
+        row.due_at,
+    )
 
 
 async def cancel_secrets(connection: AsyncConnection, file_id: str) -> None:

@@ -191,6 +191,12 @@ messages = Table(
     Column("sealed", LargeBinary),
     Column("created_at", Moment, nullable=False),
     Column("due_at", Moment, nullable=False),
+    # Who is sending it, until when nobody else may, and how often that was begun.
+    Column("lease", String(32)),
+    Column("leased_until", Moment),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("tried_at", Moment, index=True),
+    Column("sent_at", Moment),
     Index("ix_messages_state_due_at", "state", "due_at"),
 )
 

@@ -1,0 +1,273 @@
+"""Letters as PDF, in batches for the printer.
+
+    <folder>/secrets/2026-11-23/<message id>.pdf
+    <folder>/secrets/2026-11-23/index.csv
+    <folder>/matricules/…   <folder>/notices/…
+
+A secret and a matricule never lie in one batch. A letter is named after its message, so that
+writing it again after a crash is still one letter. Letters go away when the printer acknowledges
+them.
+"""
+
+import contextlib
+import csv
+import fcntl
+import hashlib
+import io
+import os
+import shutil
+import string
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from fpdf import FPDF
+from fpdf.enums import Align, XPos, YPos
+
+from auth_core.delivery.files import FILE_MODE, UNFINISHED, make_folder, remove_old, write_whole
+from auth_core.delivery.outbox import MessageKind
+from auth_core.validity import PARIS
+
+INDEX = "index.csv"
+INDEX_FIELDS = ("file", "pages", "bytes", "sha256")
+ID_LENGTH = 32
+MAX_ADDRESS_LINES = 6  # NF Z 10-011
+
+# A4 folded in three (210 x 99 mm) slides by 10 mm and 11 mm inside a DL envelope (220 x 110 mm),
+# whose window (35 x 100 mm) is 20 mm from the right and from the bottom. What shows wherever the
+# sheet lies is, on the sheet, 100-190 mm from the left and 55-79 mm from the top.
+_ADDRESS_LEFT, _ADDRESS_TOP, _ADDRESS_WIDTH, _ADDRESS_LINE = 102.0, 55.5, 87.0, 3.9
+_MARGIN = 20.0
+_FONT = "helvetica"
+# Letters whose stroke is no accent to Unicode, and that the fonts lack.
+_STROKED = str.maketrans("ŁłĐđĦħŦŧı", "LlDdHhTti")
+
+
+class Batch(StrEnum):
+    """What lies together. One folder each."""
+
+    SECRETS = "secrets"
+    MATRICULES = "matricules"
+    NOTICES = "notices"
+
+    @classmethod
+    def of(cls, kind: MessageKind) -> "Batch":
+        if kind is MessageKind.SECRET:
+            return cls.SECRETS
+        return cls.MATRICULES if kind is MessageKind.MATRICULE else cls.NOTICES
+
+
+class LetterError(Exception):
+    """A letter that cannot be made. `str()` says why, without its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One letter. `address`: the lines in the window, name first; `body`: paragraphs with an empty
+    line between, of which one that is a mere number is printed large."""
+
+    message_id: str
+    kind: MessageKind
+    address: tuple[str, ...] = field(repr=False)
+    on: datetime
+    subject: str
+    body: str = field(repr=False)
+
+
+def render(letter: Letter, sender: Sequence[str]) -> bytes:
+    """The PDF: one A4 page, the same bytes for the same letter. Raises LetterError."""
+    address = [line for line in letter.address if line.strip()]
+    if not 2 <= len(address) <= MAX_ADDRESS_LINES:
+        raise LetterError(f"an address of {len(address)} lines; the window has room for 2 to 6")
+    pdf = FPDF(format="A4")
+    pdf.core_fonts_encoding = "windows-1252"
+    pdf.set_creation_date(letter.on)
+    pdf.set_margins(_MARGIN, _MARGIN)
+    pdf.set_auto_page_break(auto=True, margin=_MARGIN)
+    pdf.add_page()
+    _lines(pdf, sender, _MARGIN, _MARGIN, 80.0, 10.0, 4.5)
+    _address(pdf, [line.upper() for line in address])
+    pdf.set_font(_FONT, size=11)
+    pdf.set_xy(_ADDRESS_LEFT, 92)
+    day = letter.on.astimezone(PARIS).strftime("%d/%m/%Y")
+    pdf.cell(text=f"Le {day}", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    pdf.set_xy(_MARGIN, 108)
+    pdf.set_font(_FONT, style="B", size=11)
+    _paragraph(pdf, f"Objet : {letter.subject}")
+    for paragraph in letter.body.split("\n\n"):
+        text = paragraph.strip()
+        large = text.isascii() and text.isdigit()
+        if large:
+            pdf.set_font("courier", style="B", size=20)
+        else:
+            pdf.set_font(_FONT, size=11)
+        _paragraph(pdf, text, centred=large)
+    if pdf.page != 1:
+        raise LetterError("too long for one page")
+    return bytes(pdf.output())
+
+
+def _address(pdf: FPDF, lines: Sequence[str]) -> None:
+    """The address, its font as large as the longest line allows."""
+    size = 10.0
+    pdf.set_font(_FONT, size=size)
+    widest = max(pdf.get_string_width(_printable(line)) for line in lines)
+    if widest > _ADDRESS_WIDTH:
+        size *= _ADDRESS_WIDTH / widest
+    top = _ADDRESS_TOP + (MAX_ADDRESS_LINES - len(lines)) * _ADDRESS_LINE / 2
+    _lines(pdf, lines, _ADDRESS_LEFT, top, _ADDRESS_WIDTH, size, _ADDRESS_LINE)
+
+
+def _lines(
+    pdf: FPDF, lines: Iterable[str], x: float, y: float, w: float, size: float, h: float
+) -> None:
+    pdf.set_font(_FONT, size=size)
+    pdf.c_margin = 0
+    for number, line in enumerate(lines):
+        pdf.set_xy(x, y + number * h)
+        pdf.cell(w, h, _printable(line))
+
+
+def _paragraph(pdf: FPDF, text: str, *, centred: bool = False) -> None:
+    align = Align.C if centred else Align.L
+    pdf.multi_cell(0, 5.5, _printable(text), align=align, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    pdf.ln(4)
+
+
+def _printable(text: str) -> str:
+    """`text` in the letters that the standard fonts of PDF have (windows-1252): others lose their
+    accent, or become a question mark rather than stop a letter."""
+    printable = []
+    for char in unicodedata.normalize("NFC", text).translate(_STROKED):
+        if _in_fonts(char):
+            printable.append(char)
+            continue
+        bare = unicodedata.normalize("NFKD", char)
+        bare = "".join(part for part in bare if not unicodedata.combining(part))
+        printable.append(bare if bare and all(map(_in_fonts, bare)) else "?")
+    return "".join(printable)
+
+
+def _in_fonts(char: str) -> bool:
+    try:
+        char.encode("windows-1252")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class LetterTray:
+    """The letters on the disk, by batch and day. Files are 0600, folders 0700."""
+
+    def __init__(self, folder: Path, sender: Sequence[str]) -> None:
+        self._folder = folder
+        self._sender = tuple(sender)
+
+    def put(self, letter: Letter) -> None:
+        """Write a letter, whole and durable; again is the same file. Raises LetterError, OSError."""
+        batch = self._folder / Batch.of(letter.kind) / _day(letter.on)
+        write_whole(batch / f"{letter.message_id}.pdf", render(letter, self._sender))
+
+    def remove(self, message_id: str) -> bool:
+        """Remove the letter of a message, wherever it lies; False when there is none."""
+        found = False
+        for file in self._folder.glob(f"*/*/{message_id}.pdf"):
+            file.unlink(missing_ok=True)
+            found = True
+        return found
+
+    def write_indexes(self) -> None:
+        """Bring the index of every batch to what lies in it. Raises OSError."""
+        for batch in sorted(self._folder.glob("*/*/")):
+            with _locked(batch):
+                _write_index(batch)
+
+    def purge(self, before: date) -> int:
+        """Remove the letters written before `before` (a day in Paris), batches left empty, and
+        what a crash left unfinished; return how many letters."""
+        midnight = datetime.combine(before, datetime.min.time(), tzinfo=PARIS).timestamp()
+        removed = remove_old(self._folder, "*/*/*.pdf", midnight)
+        remove_old(self._folder, f"*/*/.*{UNFINISHED}", midnight)
+        self.write_indexes()
+        for batch in self._folder.glob("*/*/"):
+            if batch.name < before.isoformat() and not any(batch.glob("*.pdf")):
+                shutil.rmtree(batch, ignore_errors=True)
+        return removed
+
+
+def acknowledged_ids(file: Path) -> list[str]:
+    """The messages that a printer acknowledges with `file`: one PDF, or the index it printed.
+
+    Raises LetterError when it is neither or cannot be read.
+    """
+    if file.suffix == ".pdf":
+        return [_message_id(file.name)]
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            names = [row["file"] for row in csv.DictReader(stream)]
+    except KeyError:
+        raise LetterError(f"{file}: no column {INDEX_FIELDS[0]!r}; give an {INDEX}") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or "it is no CSV"
+        raise LetterError(f"{file}: cannot be read ({reason})") from None
+    return [_message_id(name) for name in names]
+
+
+def _message_id(name: str) -> str:
+    message_id = name.removesuffix(".pdf")
+    if len(message_id) != ID_LENGTH or not set(message_id) <= set(string.hexdigits):
+        raise LetterError(
+            f"{name!r} is no letter of ours; its name is {ID_LENGTH} hex digits and .pdf"
+        )
+    return message_id
+
+
+def _day(moment: datetime) -> str:
+    return moment.astimezone(PARIS).date().isoformat()
+
+
+@contextlib.contextmanager
+def _locked(batch: Path) -> Iterator[None]:
+    """Alone with the index of a batch, among processes."""
+    make_folder(batch)
+    descriptor = os.open(batch / ".lock", os.O_RDWR | os.O_CREAT, FILE_MODE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write_index(batch: Path) -> None:
+    index = batch / INDEX
+    known: dict[str, dict[str, str]] = {}
+    if index.exists():
+        with index.open(encoding="utf-8", newline="") as stream:
+            known = {row["file"]: row for row in csv.DictReader(stream)}
+    names = sorted(file.name for file in batch.glob("*.pdf"))
+    if names == sorted(known) and index.exists():
+        return
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, INDEX_FIELDS)
+    writer.writeheader()
+    for name in names:
+        row = known.get(name) or _row(batch / name)
+        if row is not None:
+            writer.writerow(row)
+    write_whole(index, text.getvalue().encode())
+
+
+def _row(file: Path) -> dict[str, str] | None:
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:  # acknowledged since it was listed
+        return None
+    return {
+        "file": file.name,
+        "pages": "1",
+        "bytes": str(len(content)),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
