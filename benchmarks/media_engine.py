@@ -1,4 +1,4 @@
-"""What a call's sound costs: the engine alone, and a worker with real sockets.
+"""What a call's sound costs: two system calls a packet, the engine alone, a worker with sockets.
 
 Every call plays a prompt and is sent two-way RTP, 20 ms packets of A-law. Prints a table and one
 line of JSON: CPU in milliseconds per call-second. `python -m benchmarks.media_engine --calls 200`
@@ -6,9 +6,11 @@ line of JSON: CPU in milliseconds per call-second. `python -m benchmarks.media_e
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import socket
+import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,6 +91,32 @@ def engine_cost(calls: int, seconds: float) -> Cost:
     return Cost("engine", calls, seconds, round(1000 * used / calls / seconds, 4))
 
 
+def system_calls_cost(calls: int, seconds: float) -> Cost:
+    """The floor: nothing but one receive and one send per packet, at a worker's pace."""
+    lines = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(calls)]
+    for line in lines:
+        line.bind(("127.0.0.1", 0))
+        line.setblocking(False)
+    callers = Callers([line.getsockname() for line in lines])
+    remote, data = callers.socket.getsockname(), bytes(rtp.HEADER_SIZE + SAMPLES)
+    ticks_per_packet = PACKET_MS // TICK_MS
+    load = threading.Thread(target=callers.run, args=(seconds,))
+    used, begin = 0.0, time.monotonic()
+    load.start()
+    for number in range(round(seconds * 1000 / TICK_MS)):
+        time.sleep(max(0.0, begin + number * TICK_MS / 1000 - time.monotonic()))
+        before = time.thread_time()
+        for line in lines[number % ticks_per_packet :: ticks_per_packet]:
+            with contextlib.suppress(BlockingIOError):
+                line.recvfrom_into(_SCRAP)
+            line.sendto(data, remote)
+        used += time.thread_time() - before
+    load.join()
+    for udp in (*lines, callers.socket):
+        udp.close()
+    return Cost("system calls", calls, seconds, round(1000 * used / calls / seconds, 4))
+
+
 def cpu_seconds(pid: int) -> float:
     """CPU time that a process has used, to the nanosecond as the scheduler counts it."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
@@ -127,11 +155,9 @@ class Callers:
 
     def drain(self) -> None:
         """Count what has come."""
-        try:
+        with contextlib.suppress(BlockingIOError):
             while self.socket.recv_into(_SCRAP):
                 self.received += 1
-        except BlockingIOError:
-            pass
 
 
 _SCRAP = bytearray(rtp.MAX_PACKET)
@@ -185,6 +211,7 @@ def main() -> None:
     options = parser.parse_args()
     costs: list[Cost] = []
     for calls in options.calls:
+        costs.append(system_calls_cost(calls, options.seconds))
         costs.append(engine_cost(calls, options.seconds))
         costs.append(asyncio.run(worker_cost(calls, options.seconds)))
     table = Table(title="CPU of a call's sound")

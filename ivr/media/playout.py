@@ -9,13 +9,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ivr.media import g711
 from ivr.media.rtp import HEADER, HEADER_SIZE, MARKER, VERSION
-from ivr.media.stream import SAMPLE_RATE, TICK_MS, Clip, Codec, PlayEnded, StreamParams
+from ivr.media.stream import (
+    MAX_PTIME_MS,
+    SAMPLE_RATE,
+    TICK_MS,
+    Clip,
+    Codec,
+    PlayEnded,
+    StreamParams,
+)
 
 SAMPLES_PER_TICK = SAMPLE_RATE * TICK_MS // 1000
+_MAX_SAMPLES = SAMPLE_RATE * MAX_PTIME_MS // 1000
 FIRST_SILENCE = SAMPLE_RATE // 5
 """Samples of silence before the first prompt: phones are slow to open their ear at the answer."""
 
@@ -54,8 +64,16 @@ class Playout:
     ) -> None:
         self._bank = bank
         self._bank_size = len(bank) // 2
+        # For each packet size the bank as overlapping rows (a view), one from each sample: a packet
+        # of each of N calls is then one fancy index of N rows.
+        self._windows = {
+            samples: sliding_window_view(bank, samples)
+            for samples in range(SAMPLES_PER_TICK, _MAX_SAMPLES + 1, SAMPLES_PER_TICK)
+            if samples <= len(bank)
+        }
         self._entropy = entropy
         self._sending = np.zeros(capacity, np.bool_)
+        self._senders = np.zeros(0, np.int64)  # the slots where it is True
         self._period = np.ones(capacity, np.int64)  # ticks
         self._phase = np.zeros(capacity, np.int64)
         self._payload_type = np.zeros(capacity, np.uint8)
@@ -83,8 +101,9 @@ class Playout:
 
     def close(self, slot: int) -> None:
         """End the slot's call; what played ends without a word."""
-        self._sending[slot] = self._playing[slot] = False
+        self._playing[slot] = False
         self._plays.pop(slot, None)
+        self._set_sending(slot, False)
 
     def configure(self, slot: int, params: StreamParams) -> None:
         """Send as agreed from the next tick on; a play under way goes on in the new codec."""
@@ -99,7 +118,11 @@ class Playout:
             self._phase[slot] = int(load.argmin())
         if sending and not self._sending[slot]:
             self._marker[slot] = MARKER  # a talk spurt begins (RFC 3551 section 4.1)
+        self._set_sending(slot, sending)
+
+    def _set_sending(self, slot: int, sending: bool) -> None:
         self._sending[slot] = sending
+        self._senders = np.flatnonzero(self._sending)
 
     def play(self, slot: int, number: int, clips: Sequence[Clip], *, barge_in: bool) -> None:
         """Play clips one after the other in place of what plays. ValueError: not in the bank."""
@@ -129,7 +152,8 @@ class Playout:
 
     def tick(self, number: int) -> list[Burst]:
         """The packets due at tick `number`; each tick later than the last."""
-        due = np.flatnonzero(self._sending & (number % self._period == self._phase))
+        senders = self._senders
+        due = senders[number % self._period[senders] == self._phase[senders]]
         periods = self._period[due]
         return [
             self._pack(due[periods == period], int(period) * SAMPLES_PER_TICK, number)
@@ -165,7 +189,7 @@ class Playout:
         if rows.size:
             playing = slots[rows]
             begin = self._cursor[playing] + codec[rows] * self._bank_size
-            payload[rows] = self._bank[begin[:, np.newaxis] + np.arange(samples)]
+            payload[rows] = self._windows[samples][begin]
             self._cursor[playing] += samples
             self._remaining[playing] -= samples
         for row in np.flatnonzero(audible & ~within).tolist():

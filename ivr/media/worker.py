@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -23,6 +24,7 @@ import numpy as np
 
 from ivr.media import link, rtcp, rtp
 from ivr.media.engine import Arrivals, Datagram, Engine, NoSlot
+from ivr.media.playout import Burst
 from ivr.media.ports import PortPair, PortPool
 from ivr.media.stream import (
     TICK_MS,
@@ -70,7 +72,10 @@ class Worker:
         )
         self._by_call: dict[int, _Line] = {}
         self._by_slot: dict[int, _Line] = {}
-        self._by_descriptor: dict[int, _Line] = {}
+        self._by_rtcp: dict[int, _Line] = {}
+        # Bound methods at hand: the two loops that run for every packet look nothing else up.
+        self._senders: dict[int, Callable[[memoryview, Address], int]] = {}
+        self._receivers: dict[int, tuple[Callable[[memoryview], tuple[int, Address]], int]] = {}
         self._rtp = select.epoll()
         self._rtcp = select.epoll()
         memory = memoryview(bytearray(_BATCH * rtp.MAX_PACKET))
@@ -125,46 +130,52 @@ class Worker:
     def _tick(self, number: int, now: float) -> None:
         self._receive_rtcp(now)
         self._receive_rtp(now)
-        peers, lines = self._engine.peers, self._by_slot
         for burst in self._engine.tick(number, now):
-            width = burst.data.shape[1]
-            packets = burst.data.data.cast("B")
-            begin = 0
-            for slot in burst.slots.tolist():
-                peer = peers[slot]
-                if peer is not None:
-                    try:
-                        lines[slot].ports.rtp.sendto(packets[begin : begin + width], peer)
-                    except OSError:
-                        self._unsent += 1  # no route, or a full buffer: the packet is lost
-                begin += width
+            self._send_rtp(burst)
         for datagram in self._engine.reports(now, time.time()):
             self._send_rtcp(datagram)
         self._report_events()
 
+    def _send_rtp(self, burst: Burst) -> None:
+        peers, senders = self._engine.peers, self._senders
+        width = burst.data.shape[1]
+        packets = burst.data.data.cast("B")
+        begin = 0
+        for slot in burst.slots.tolist():
+            end = begin + width
+            peer = peers[slot]
+            if peer is not None:
+                try:
+                    senders[slot](packets[begin:end], peer)
+                except OSError:
+                    self._unsent += 1  # no route, or a full buffer: the packet is lost
+            begin = end
+
     def _receive_rtp(self, now: float) -> None:
         """Drain what has come, in rounds of one datagram per call, into the engine."""
-        views, lines = self._row_views, self._by_descriptor
+        views, receivers = self._row_views, self._receivers
         lengths: list[int] = []
         slots: list[int] = []
         sources: list[Address] = []
+        count = 0
         for _ in range(_ROUNDS):
-            readable = self._rtp.poll(0, _BATCH)
+            readable = self._rtp.poll(0, _BATCH - count)
             if not readable:
                 break
             for descriptor, _ in readable:
-                line = lines[descriptor]
+                receive, slot = receivers[descriptor]
                 try:
-                    length, source = line.ports.rtp.recvfrom_into(views[len(lengths)])
+                    length, source = receive(views[count])
                 except OSError:
                     continue
                 lengths.append(length)
-                slots.append(line.slot)
+                slots.append(slot)
                 sources.append(source if len(source) == 2 else source[:2])
-                if len(lengths) == _BATCH:
-                    self._hand_over(lengths, slots, sources, now)
-                    lengths, slots, sources = [], [], []
-        if lengths:
+                count += 1
+            if count == _BATCH:
+                self._hand_over(lengths, slots, sources, now)
+                lengths, slots, sources, count = [], [], [], 0
+        if count:
             self._hand_over(lengths, slots, sources, now)
 
     def _hand_over(
@@ -176,7 +187,7 @@ class Worker:
 
     def _receive_rtcp(self, now: float) -> None:
         for descriptor, _ in self._rtcp.poll(0, _BATCH):
-            line = self._by_descriptor[descriptor]
+            line = self._by_rtcp[descriptor]
             with contextlib.suppress(OSError):
                 data, source = line.ports.rtcp.recvfrom(rtcp.MAX_PACKET)
                 self._engine.receive_rtcp(line.slot, data, source[:2], now)
@@ -250,7 +261,9 @@ class Worker:
             return
         line = _Line(call, slot, ports)
         self._by_call[call] = self._by_slot[slot] = line
-        self._by_descriptor[ports.rtp.fileno()] = self._by_descriptor[ports.rtcp.fileno()] = line
+        self._by_rtcp[ports.rtcp.fileno()] = line
+        self._senders[slot] = ports.rtp.sendto
+        self._receivers[ports.rtp.fileno()] = (ports.rtp.recvfrom_into, slot)
         self._rtp.register(ports.rtp, select.EPOLLIN)
         self._rtcp.register(ports.rtcp, select.EPOLLIN)
         self._report(link.Opened(call, (ports.rtp.getsockname()[0], ports.port)))
@@ -259,10 +272,10 @@ class Worker:
         stats, bye = self._engine.close(line.slot, now, time.time())
         if bye is not None:
             self._send_rtcp(bye)
-        del self._by_call[line.call], self._by_slot[line.slot]
-        for epoll, udp in ((self._rtp, line.ports.rtp), (self._rtcp, line.ports.rtcp)):
-            epoll.unregister(udp)
-            del self._by_descriptor[udp.fileno()]
+        self._rtp.unregister(line.ports.rtp)
+        self._rtcp.unregister(line.ports.rtcp)
+        del self._by_call[line.call], self._by_slot[line.slot], self._senders[line.slot]
+        del self._receivers[line.ports.rtp.fileno()], self._by_rtcp[line.ports.rtcp.fileno()]
         self._ports.release(line.ports, now)
         self._report(link.Closed(line.call, stats))
         if not self._by_call:
