@@ -1,0 +1,97 @@
+"""Header fields: names in any case or compact form, folded lines, comma-separated lists."""
+
+from collections.abc import Iterable
+
+from ivr.sip.grammar.scan import is_token, split
+from ivr.wire import WireError
+
+# RFC 3261 §20 and the registry of compact forms.
+_COMPACT = {
+    "b": "referred-by",
+    "c": "content-type",
+    "e": "content-encoding",
+    "f": "from",
+    "i": "call-id",
+    "k": "supported",
+    "l": "content-length",
+    "m": "contact",
+    "o": "event",
+    "r": "refer-to",
+    "s": "subject",
+    "t": "to",
+    "u": "allow-events",
+    "v": "via",
+    "x": "session-expires",
+}
+# Twice in one message, each of these would let two readers see two different messages.
+_ONLY_ONE = ("from", "to", "call-id", "cseq", "content-length", "max-forwards")
+
+
+class Headers:
+    """The fields of one message: full names in lower case, each with its values in order."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: dict[str, list[str]]) -> None:
+        self._fields = fields
+
+    @classmethod
+    def parse(cls, lines: Iterable[str], limit: int, *, salvage: bool = False) -> "Headers":
+        """Read unfolded lines, `limit` of them at most. Raises `WireError`.
+
+        `salvage` leaves out what it can't read and keeps the first of what may come once.
+        """
+        fields: dict[str, list[str]] = {}
+        count = 0
+        for line in lines:
+            name, colon, value = line.partition(":")
+            name = name.strip().lower()
+            if not colon or not is_token(name):
+                if salvage:
+                    continue
+                raise WireError("Malformed header line")
+            count += 1
+            if count > limit:
+                if salvage:
+                    break
+                raise WireError("Too many header fields")
+            name = _COMPACT.get(name, name)
+            values = fields.get(name)
+            if values is None:
+                fields[name] = [value.strip()]
+            else:
+                values.append(value.strip())
+        if not salvage:
+            for name in _ONLY_ONE:
+                if len(fields.get(name, ())) > 1:
+                    raise WireError("Header field repeated")
+        return cls(fields)
+
+    def get(self, name: str, default: str = "") -> str:
+        """The first field of that name (lower case, full form), as the peer wrote it."""
+        values = self._fields.get(name)
+        return values[0] if values else default
+
+    def fields(self, name: str) -> list[str]:
+        """Every field of that name, a comma-separated list being one."""
+        return self._fields.get(name, [])
+
+    def values(self, name: str) -> list[str]:
+        """Every value of that name, lists taken apart. Raises `WireError`."""
+        return [value for field in self._fields.get(name, ()) for value in split(field, ",")]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._fields
+
+
+def unfold(text: str) -> list[str]:
+    """The header lines of `text` (line ends are LF), continuation lines joined by one space."""
+    if "\n " not in text and "\n\t" not in text:
+        return text.split("\n")
+    lines: list[list[str]] = []
+    for line in text.split("\n"):
+        if line[:1] in (" ", "\t") and lines:
+            lines[-1].append(line.strip())
+        else:
+            lines.append([line.rstrip()])
+    return [" ".join(parts) for parts in lines]

@@ -1,0 +1,115 @@
+"""Responses to one request (RFC 3261 §8.2.6) and where they go (§18.2.2, RFC 3581)."""
+
+from collections.abc import Sequence
+
+from ivr.sip.flow import Destination, Flow
+from ivr.sip.grammar.via import Via
+from ivr.sip.message import Request
+from ivr.wire import WireError
+
+REASONS = {
+    100: "Trying",
+    180: "Ringing",
+    200: "OK",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    415: "Unsupported Media Type",
+    416: "Unsupported URI Scheme",
+    420: "Bad Extension",
+    480: "Temporarily Unavailable",
+    481: "Call/Transaction Does Not Exist",
+    482: "Loop Detected",
+    486: "Busy Here",
+    487: "Request Terminated",
+    488: "Not Acceptable Here",
+    489: "Bad Event",
+    491: "Request Pending",
+    500: "Server Internal Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+    505: "Version Not Supported",
+    603: "Decline",
+}
+
+HeaderLines = Sequence[tuple[str, str]]
+
+
+def one_line(text: str) -> str:
+    """`text` with nothing in it that could end a header line."""
+    return " ".join(text.split()) if not text.isprintable() else text
+
+
+def write(start: str, fields: list[str], headers: HeaderLines, body: bytes) -> bytes:
+    """A whole message. `fields` are lines of ours or echoed ones; `headers` may be anybody's."""
+    lines = [start, *fields]
+    lines += [f"{one_line(name)}: {one_line(value)}" for name, value in headers]
+    lines.append(f"Content-Length: {len(body)}\r\n\r\n")
+    return "\r\n".join(lines).encode("latin-1", "replace") + body
+
+
+class Replies:
+    """Writes the responses to `request`, which came by `flow`.
+
+    `tag` is ours, put on To where the request has none. `server` is what the Server header says.
+    """
+
+    __slots__ = ("_head", "_record_routes", "_server", "_to", "destination", "tag")
+
+    def __init__(self, request: Request, flow: Flow, tag: str, server: str) -> None:
+        self.tag = tag
+        self.destination = _destination(request.via, flow)
+        vias = _vias(request)
+        vias[0] = str(request.via.received_from(*flow.remote))
+        headers = request.headers
+        self._head = [f"Via: {via}" for via in vias]
+        self._head.append(f"From: {headers.get('from')}")
+        self._record_routes = [f"Record-Route: {route}" for route in headers.fields("record-route")]
+        self._to = headers.get("to")
+        self._server = [
+            f"Call-ID: {request.call_id}",
+            f"CSeq: {request.cseq.number} {request.cseq.method}",
+            f"Server: {server}",
+        ]
+
+    @property
+    def local_party(self) -> str:
+        """To, as our side is called in the dialog: with our tag."""
+        return f"{self._to};tag={self.tag}"
+
+    def write(
+        self,
+        status: int,
+        headers: HeaderLines = (),
+        body: bytes = b"",
+        *,
+        reason: str = "",
+        record_route: bool = False,
+    ) -> bytes:
+        """One response. `record_route` copies Record-Route (§12.1.1): to what opens a dialog."""
+        phrase = one_line(reason) or REASONS.get(status, "Unknown")
+        fields = self._head + self._record_routes if record_route else self._head.copy()
+        # A 100 opens no dialog, and To must stay as it came where it has a tag.
+        if status == 100 or not self.tag:
+            fields.append(f"To: {self._to}")
+        else:
+            fields.append(f"To: {self._to};tag={self.tag}")
+        fields += self._server
+        return write(f"SIP/2.0 {status} {phrase}", fields, headers, body)
+
+
+def _vias(request: Request) -> list[str]:
+    try:
+        return request.headers.values("via")
+    except WireError:
+        return request.headers.fields("via").copy()
+
+
+def _destination(via: Via, flow: Flow) -> Destination:
+    host, port = flow.remote[0], via.sent_by[1]
+    backup = Flow(flow.transport, flow.local, (host, port))
+    if flow.reliable or "rport" in via.parameters:
+        return Destination(flow, backup)
+    return Destination(backup, backup)

@@ -1,0 +1,431 @@
+"""The user agent: tells what each message belongs to, and hands it there. Sans-IO.
+
+A server's side of RFC 3261, with the requests of its own that a server of calls needs: BYE and
+REFER. Bytes and `now` (monotonic seconds) go in; bytes, events and the next deadline come out.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ivr.sip.call_leg import CallLeg, Exchange
+from ivr.sip.core import ACCEPT, ALLOW, SUPPORTED, Core
+from ivr.sip.dialog import Dialog, Target, route_set
+from ivr.sip.events import Dropped, DropReason, Event, Invited
+from ivr.sip.flow import Flow, Outgoing
+from ivr.sip.grammar.uri import Uri
+from ivr.sip.invite_server import InviteServer, State
+from ivr.sip.message import MAX_MESSAGE, Request, Response, parse, salvage
+from ivr.sip.non_invite_client import State as ClientState
+from ivr.sip.non_invite_server import NonInviteServer
+from ivr.sip.replies import Replies
+from ivr.sip.screening import Refusal, screen
+from ivr.sip.timers import TIMEOUT
+from ivr.wire import WireError
+
+TransactionKey = tuple[str, ...]
+InviteId = tuple[str, str | None, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a user agent holds at most.
+
+    Beyond `transactions`, what opens a call is answered 503 and forgotten; requests within calls
+    may use as many again.
+    """
+
+    transactions: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is held. `requests` are those client transactions that still wait for their answer."""
+
+    dialogs: int
+    server_transactions: int
+    client_transactions: int
+    requests: int
+
+
+@dataclass(slots=True)
+class _Heard:
+    """An INVITE that made a call, remembered until no copy of it can be on its way any more."""
+
+    key: TransactionKey
+    refused: bool = False
+
+
+class UserAgent:
+    """A callee for any number of calls.
+
+    `server_name` goes into the Server header; `advertised_host` into Contact and Via, where the
+    local address of the flow would otherwise stand. `entropy(n)` gives n random bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        server_name: str,
+        advertised_host: str | None = None,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+        limits: Limits = Limits(),
+    ) -> None:
+        self._core = Core(server_name, advertised_host, entropy)
+        self._limits = limits
+        self._servers: dict[TransactionKey, InviteServer | NonInviteServer] = {}
+        self._legs: dict[str, CallLeg] = {}
+        self._ringing: dict[TransactionKey, CallLeg] = {}
+        self._heard: dict[InviteId, _Heard] = {}
+        self._tag_key = entropy(16)
+
+    # The wire.
+
+    def receive(self, data: bytes, flow: Flow, now: float) -> None:
+        """Take one datagram, or one message of a stream. Never raises."""
+        if flow.connection:
+            self._core.connections.add(flow.connection)
+        if not data.strip(b"\r\n\0 "):
+            return  # a keep-alive
+        try:
+            message = parse(data)
+        except WireError as error:
+            self._refuse_broken(data, flow, error.reason)
+            return
+        if isinstance(message, Response):
+            self._on_response(message, flow, now)
+        else:
+            self._on_request(message, flow, now)
+
+    def connection_lost(self, flow: Flow, now: float) -> None:
+        """The stream is gone; what goes to its peer from now on wants a new one."""
+        self._core.connections.discard(flow.connection)
+
+    def advance(self, now: float) -> None:
+        """Fire the timers that are due."""
+        self._core.timers.advance(now)
+
+    def next_deadline(self) -> float | None:
+        """When `advance` must be called next, None when nothing waits."""
+        return self._core.timers.next_deadline()
+
+    def outgoing(self) -> list[Outgoing]:
+        """What is to be sent, in order; each once."""
+        drained, self._core.outgoing = self._core.outgoing, []
+        return drained
+
+    def events(self) -> list[Event]:
+        """What happened, in order; each once."""
+        drained, self._core.events = self._core.events, []
+        return drained
+
+    # The application. What comes too late, when the call is gone, does nothing.
+
+    def ring(self, call: str, now: float) -> None:
+        """180 to the INVITE."""
+        if leg := self._legs.get(call):
+            leg.ring()
+
+    def accept(self, call: str, sdp: bytes, now: float) -> None:
+        """200 to the INVITE, with our answer, or our offer when it had none."""
+        if leg := self._legs.get(call):
+            leg.accept(sdp, now)
+
+    def reject(
+        self,
+        call: str,
+        status: int,
+        now: float,
+        *,
+        reason: str = "",
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """A final failure to the INVITE: `status` from 300 to 699."""
+        if leg := self._legs.get(call):
+            leg.reject(Refusal(status, headers, reason), now)
+
+    def answer(self, call: str, sdp: bytes, now: float) -> None:
+        """200 to the re-INVITE or UPDATE that `Offered` told of."""
+        if leg := self._legs.get(call):
+            leg.answer(sdp, now)
+
+    def refuse_offer(self, call: str, status: int, now: float) -> None:
+        """A failure to it, as a rule 488; the session stays as it was."""
+        if leg := self._legs.get(call):
+            leg.refuse_offer(status, now)
+
+    def bye(self, call: str, now: float, *, reason: str = "") -> None:
+        """Hang up, with a Reason header (RFC 3326) if any: once the ACK has come or is given up."""
+        if leg := self._legs.get(call):
+            leg.bye(reason, now)
+
+    def refer(
+        self, call: str, target: str, now: float, *, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Ask the caller's side to call the URI `target`; `headers` go on the REFER itself."""
+        if leg := self._legs.get(call):
+            leg.refer(target, headers, now)
+
+    def counts(self) -> Counts:
+        """What is held just now."""
+        clients = self._core.clients
+        return Counts(
+            dialogs=len(self._legs),
+            server_transactions=len(self._servers),
+            client_transactions=len(clients),
+            requests=sum(client.state is not ClientState.COMPLETED for client in clients.values()),
+        )
+
+    # What comes in.
+
+    def _on_response(self, response: Response, flow: Flow, now: float) -> None:
+        client = self._core.clients.get(response.via.branch)
+        if client is None:
+            self._drop(DropReason.STRAY_RESPONSE, flow)
+        else:
+            client.received(response.status, now)
+
+    def _on_request(self, request: Request, flow: Flow, now: float) -> None:
+        key = _transaction_key(request, request.method)
+        server = self._servers.get(key)
+        if request.method == "ACK":
+            self._on_ack(request, server, flow, now)
+        elif server is not None:
+            server.repeated(now)
+        elif request.method == "CANCEL":
+            self._on_cancel(request, flow, now)
+        elif refusal := screen(request):
+            self._refuse(request, key, flow, refusal, now)
+        elif request.to.tag is not None:
+            self._on_request_within(request, key, flow, now)
+        elif request.method == "INVITE":
+            self._on_invite(request, key, flow, now)
+        elif request.method == "OPTIONS":
+            replies = self._replies(request, flow)
+            headers = [self._core.contact(flow), ALLOW, ACCEPT, SUPPORTED]
+            self._core.send(replies.destination, replies.write(200, headers))
+        else:
+            self._refuse(request, key, flow, Refusal(481), now)
+
+    def _on_ack(
+        self,
+        request: Request,
+        server: InviteServer | NonInviteServer | None,
+        flow: Flow,
+        now: float,
+    ) -> None:
+        if isinstance(server, InviteServer) and server.state in (State.COMPLETED, State.CONFIRMED):
+            server.acknowledged(now)
+            return
+        leg = self._leg_of(request)
+        if leg is None or not leg.acknowledged(request, now):
+            self._drop(DropReason.STRAY_ACK, flow)
+
+    def _on_cancel(self, request: Request, flow: Flow, now: float) -> None:
+        invite_key = _transaction_key(request, "INVITE")
+        if not isinstance(self._servers.get(invite_key), InviteServer):
+            self._refuse(request, invite_key, flow, Refusal(481), now)
+            return
+        leg = self._ringing.get(invite_key)
+        tag = leg.call if leg else self._stateless_tag(request)
+        replies = Replies(request, flow, tag, self._core.server_name)
+        self._serve(_transaction_key(request, "CANCEL"), replies, flow).respond(
+            replies.write(200), now
+        )
+        if leg:
+            leg.cancelled(now)
+
+    def _on_request_within(
+        self, request: Request, key: TransactionKey, flow: Flow, now: float
+    ) -> None:
+        leg = self._leg_of(request)
+        if leg is None:
+            self._refuse(request, key, flow, Refusal(481), now)
+            return
+        if not leg.dialog.takes_in_order(request):
+            self._refuse(request, key, flow, Refusal(500, reason="CSeq out of order"), now)
+            return
+        if self._full(2 * self._limits.transactions, flow) and request.method != "BYE":
+            self._refuse_stateless(request, flow, self._overload())
+            return
+        try:
+            target = Target.of_contact(request)
+        except WireError as error:
+            self._refuse(request, key, flow, Refusal(400, reason=error.reason), now)
+            return
+        replies = Replies(request, flow, "", self._core.server_name)
+        server: InviteServer | NonInviteServer
+        if request.method == "INVITE":
+            server = self._serve_invite(key, replies, flow)
+            self._ringing[key] = leg
+        else:
+            server = self._serve(key, replies, flow)
+        leg.receive(Exchange(request, server, replies, target), flow, now)
+
+    def _on_invite(self, request: Request, key: TransactionKey, flow: Flow, now: float) -> None:
+        """A new call, unless we know the INVITE already (RFC 3261 §8.2.2.2)."""
+        identity = (request.call_id, request.from_.tag, request.cseq.number)
+        heard = self._heard.get(identity)
+        if heard is not None and heard.key == key:
+            self._drop(DropReason.LATE_INVITE, flow)
+            return
+        if heard is not None and not heard.refused:
+            self._refuse(request, key, flow, Refusal(482), now)
+            return
+        if self._full(self._limits.transactions, flow):
+            self._refuse_stateless(request, flow, self._overload())
+            return
+        try:
+            target, routes = Target.of_contact(request), route_set(request)
+            line, caller = Uri.parse(request.uri).user, _user(request.from_.uri)
+        except WireError as error:
+            self._refuse(request, key, flow, Refusal(400, reason=error.reason), now)
+            return
+        if target is None:
+            self._refuse(request, key, flow, Refusal(400, reason="Missing Contact header"), now)
+            return
+        call = self._core.token()
+        replies = Replies(request, flow, call, self._core.server_name)
+        server = self._serve_invite(key, replies, flow)
+        dialog = Dialog(
+            request,
+            flow,
+            local_tag=call,
+            local_party=replies.local_party,
+            target=target,
+            routes=routes,
+        )
+        leg = CallLeg(
+            self._core,
+            dialog,
+            Exchange(request, server, replies),
+            lambda leg, now: self._forget(leg, identity, now),
+        )
+        self._legs[call] = leg
+        self._ringing[key] = leg
+        self._heard[identity] = _Heard(key)
+        server.provisional(replies.write(100))
+        sdp = request.body or None
+        self._core.emit(Invited(call, line, caller, flow, sdp, request.call_id, request))
+
+    def _forget(self, leg: CallLeg, identity: InviteId, now: float) -> None:
+        del self._legs[leg.call]
+        heard = self._heard[identity]
+        heard.refused = not leg.was_answered
+
+        def expire(now: float) -> None:
+            if self._heard.get(identity) is heard:
+                del self._heard[identity]
+
+        self._core.timers.at(now + TIMEOUT, expire)
+
+    def _leg_of(self, request: Request) -> CallLeg | None:
+        leg = self._legs.get(request.to.tag or "")
+        return leg if leg is not None and leg.dialog.owns(request) else None
+
+    # Transactions.
+
+    def _serve_invite(self, key: TransactionKey, replies: Replies, flow: Flow) -> InviteServer:
+        server = InviteServer(
+            lambda data: self._core.send(replies.destination, data),
+            self._core.timers,
+            lambda: self._end_invite(key),
+            reliable=flow.reliable,
+        )
+        self._servers[key] = server
+        return server
+
+    def _end_invite(self, key: TransactionKey) -> None:
+        del self._servers[key]
+        self._ringing.pop(key, None)
+
+    def _serve(self, key: TransactionKey, replies: Replies, flow: Flow) -> NonInviteServer:
+        server = NonInviteServer(
+            lambda data: self._core.send(replies.destination, data),
+            self._core.timers,
+            lambda: self._servers.pop(key),
+            reliable=flow.reliable,
+        )
+        self._servers[key] = server
+        return server
+
+    # Refusals.
+
+    def _refuse(
+        self, request: Request, key: TransactionKey, flow: Flow, refusal: Refusal, now: float
+    ) -> None:
+        """A failure that no call answers for.
+
+        For an INVITE in a transaction, since only that repeats it until the ACK. For the rest the
+        client repeats its request, and the same answer comes of it again (§8.2.7).
+        """
+        if request.method != "INVITE" or self._full(self._limits.transactions, flow):
+            self._refuse_stateless(request, flow, refusal)
+            return
+        replies = self._replies(request, flow)
+        server = self._serve_invite(key, replies, flow)
+        Exchange(request, server, replies).refuse(refusal, now)
+
+    def _refuse_stateless(self, request: Request, flow: Flow, refusal: Refusal) -> None:
+        replies = self._replies(request, flow)
+        self._core.send(
+            replies.destination,
+            replies.write(refusal.status, refusal.headers, reason=refusal.reason),
+        )
+
+    def _refuse_broken(self, data: bytes, flow: Flow, reason: str) -> None:
+        self._drop(DropReason.TOO_LARGE if len(data) > MAX_MESSAGE else DropReason.MALFORMED, flow)
+        request = salvage(data)
+        if request is not None and request.method != "ACK":
+            self._refuse_stateless(request, flow, Refusal(400, reason=reason))
+
+    def _replies(self, request: Request, flow: Flow) -> Replies:
+        tag = self._stateless_tag(request) if request.to.tag is None else ""
+        return Replies(request, flow, tag, self._core.server_name)
+
+    def _stateless_tag(self, request: Request) -> str:
+        """A To tag that is the same for every copy of a request, and that nobody can foretell."""
+        text = f"{request.call_id}\n{request.via.branch}\n{request.from_.tag}"
+        return hashlib.blake2s(text.encode("latin-1"), key=self._tag_key, digest_size=8).hexdigest()
+
+    def _full(self, limit: int, flow: Flow) -> bool:
+        if len(self._servers) < limit:
+            return False
+        self._drop(DropReason.OVERLOAD, flow)
+        return True
+
+    def _overload(self) -> Refusal:
+        return Refusal(503, [self._core.retry_after()])
+
+    def _drop(self, reason: DropReason, flow: Flow) -> None:
+        self._core.emit(Dropped(reason, flow))
+
+
+def _transaction_key(request: Request, method: str) -> TransactionKey:
+    """What tells a request from others and makes copies of it one (RFC 3261 §17.2.3).
+
+    `method` is INVITE for the transaction that an ACK or a CANCEL is about.
+    """
+    method = "INVITE" if method == "ACK" else method
+    via = request.via
+    host, port = via.sent_by
+    if via.has_cookie:
+        return via.branch, host, str(port), method
+    # An RFC 2543 client: nothing but all of these together tells requests apart.
+    return (
+        "",
+        request.uri,
+        request.from_.tag or "",
+        request.call_id,
+        str(request.cseq.number),
+        str(via),
+        method,
+    )
+
+
+def _user(uri: str) -> str:
+    try:
+        return Uri.parse(uri).user
+    except WireError:
+        return ""
