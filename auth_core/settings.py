@@ -34,7 +34,7 @@ class _Section(BaseModel):
 class LockSettings(_Section):
     """`lock`: how long a file stays shut after each `max_failures` failures in a row."""
 
-    first_minutes: int = Field(default=15, ge=1)
+    first_minutes: float = Field(default=15, gt=0)
     factor: int = Field(default=4, ge=1, le=100)
     cap_hours: int = Field(default=24, ge=1)
 

@@ -32,7 +32,7 @@ from ivr.media.session import (
 )
 from ivr.negotiation import Agreement, NoCommonCodec, check_offer
 from ivr.prompts import PromptBank
-from ivr.records import CallRecord, EndReason, masked_caller
+from ivr.records import CallRecord, EndReason, masked_caller, shown_prompt
 from ivr.sip import events, info
 from ivr.sip.sdp import Capabilities
 from ivr.sip.user_agent import UserAgent
@@ -114,15 +114,20 @@ class Call:
             reason = await self._converse()
         except _Refused as refusal:
             reason = refusal.reason
-            self._far_end_left = True
-            headers = [("Retry-After", str(RETRY_AFTER))] if refusal.status == 503 else []
-            self._house.agent.reject(self.id, refusal.status, time.monotonic(), headers=headers)
+            self._refuse(refusal.status)
         except CallEnded:
             reason = self._over or EndReason.HUNG_UP
         except Exception:
             self._log.exception("call failed")
+            if self.record.answered is None:
+                self._refuse(500)
         finally:
             await self._leave(reason)
+
+    def _refuse(self, status: int) -> None:
+        headers = [("Retry-After", str(RETRY_AFTER))] if status == 503 else []
+        self._house.agent.reject(self.id, status, time.monotonic(), headers=headers)
+        self._far_end_left = True
 
     def stop(self) -> None:
         """End the call from our side, whatever it is doing."""
@@ -286,7 +291,7 @@ class Call:
                     self._media.stop()
             case PlayEnded(play=play, clips_begun=begun):
                 if play == self._play:
-                    self.record.prompts.extend(self._playing[:begun])
+                    self.record.prompts.extend(map(shown_prompt, self._playing[:begun]))
                     self._play, self._playing = None, ()
                     self._collector.prompt_ended(time.monotonic())
             case MediaLost():

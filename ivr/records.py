@@ -68,6 +68,18 @@ def masked_caller(number: str) -> str:
     return number[:-4] + "****" if len(number) > 4 else "****"
 
 
+_PERSONAL = ("number_", "day_", "month_", "benefit_", "request_", "state_")
+_NUMBER_WORDS = frozenset({"hundred", "hundreds", "thousand", "minus"})
+
+
+def shown_prompt(prompt: str) -> str:
+    """A prompt's id as records show it: the words that amounts, dates, benefits and requests are
+    made of keep their family only, or a record would tell what somebody is paid."""
+    if prompt in _NUMBER_WORDS:
+        return "number_*"
+    return next((f"{family}*" for family in _PERSONAL if prompt.startswith(family)), prompt)
+
+
 @dataclass(slots=True)
 class CallRecord:
     """The record of one call, filled in while it lives. Times are aware datetimes in UTC.

@@ -1,18 +1,24 @@
 """A voice server under test: the real `ivr serve` in a process and a folder of its own."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import json
 import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from auth_core.demo import DemoFile, lay_down
+from auth_core.installation import migrate
+from auth_core.service import utc_now
+from auth_core.settings import load_settings
 
 PROJECT = Path(__file__).parent.parent
 READY_TIMEOUT = 20.0
@@ -60,6 +66,30 @@ async def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
     )
     out, err = await process.communicate(stdin.encode())
     return process.returncode or 0, out.decode(), err.decode()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A folder whose `var/` holds a database with files in it, and its keys."""
+
+    folder: Path
+
+    def copy_to(self, folder: Path) -> None:
+        """Give another folder the same database and keys."""
+        shutil.copytree(self.folder / "var", folder / "var")
+
+
+def prepare(folder: Path, files: Iterable[DemoFile]) -> Prepared:
+    """Make a database in `folder` that holds `files`, in a thread of its own: any caller may."""
+    settings = load_settings(write_config(folder))
+
+    async def make() -> None:
+        await migrate(settings)
+        await lay_down(settings, utc_now, files)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(make())).result()
+    return Prepared(folder)
 
 
 @dataclass

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.records import CallRecord, EndClass, EndReason, RecordFile, masked_caller
+from ivr.records import CallRecord, EndClass, EndReason, RecordFile, masked_caller, shown_prompt
 
 
 @pytest.mark.parametrize("reason", EndReason)
@@ -50,6 +50,22 @@ def test_a_record_is_one_line_of_json_with_the_agreed_keys(tmp_path: Path) -> No
         "dtmf": [],
         "rtp": {},
     }
+
+
+@pytest.mark.parametrize(
+    ("prompt", "shown"),
+    [
+        ("number_312", "number_*"),
+        ("hundreds", "number_*"),
+        ("day_14", "day_*"),
+        ("benefit_rsa", "benefit_*"),
+        ("state_refused", "state_*"),
+        ("payments_intro", "payments_intro"),
+        ("hour_from_9", "hour_from_9"),
+    ],
+)
+def test_a_record_does_not_tell_what_somebody_is_paid(prompt: str, shown: str) -> None:
+    assert shown_prompt(prompt) == shown
 
 
 def test_records_are_no_business_of_other_users(tmp_path: Path) -> None:
