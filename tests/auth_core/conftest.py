@@ -1,0 +1,138 @@
+"""A core on a real SQLite file with the demo laid down; its clocks are the test's."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from auth_core import (
+    AuthService,
+    AuthSettings,
+    Channel,
+    DeliveryChoice,
+    Identity,
+    Secret,
+    Source,
+    Verdict,
+)
+from auth_core.delivery.outbox import Message, Outbox
+from auth_core.demo import lay_down
+from auth_core.installation import OUTBOX_KEY, migrate
+from auth_core.keys import read_key_file
+from auth_core.settings import Argon2Settings
+from auth_core.store.database import Database
+
+CHEAP = AuthSettings(argon2=Argon2Settings(memory_kib=8, iterations=1))
+PIN_HOLDER = Identity("751", "0123456")
+PASSWORD_HOLDER = Identity("751", "0234567")
+APPLICANT = Identity("131", "0345678")
+EXPIRED_PASSWORD = Identity("691", "0456789")
+NO_MOBILE = Identity("751", "0567890")
+EXPIRED_PROVISIONAL = Identity("971", "0678901")
+SAME_MATRICULE = Identity("131", "0123456")
+NOBODY = Identity("751", "9999999")
+
+STRANGER = Source(Channel.TELEPHONE, caller="+33 1 99 00 11 22", reference="call-1")
+OWNER = Source(Channel.TELEPHONE, caller="0639980123", reference="call-2")
+WEB = Source(Channel.WEB, reference="request-1")
+
+
+@dataclass
+class House:
+    """The core under test, and the hands of its clocks. `slept`: every wait asked for, seconds."""
+
+    folder: Path
+    settings: AuthSettings
+    now: datetime = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    monotonic: float = 0.0
+    slept: list[float] = field(default_factory=list)
+
+    def clock(self) -> datetime:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.monotonic += seconds
+
+    def advance(self, **duration: float) -> None:
+        self.now += timedelta(**duration)
+
+    async def open(self, **changes: object) -> AuthService:
+        self.settings = AuthSettings.model_validate({**self.settings.model_dump(), **changes})
+        return await AuthService.open(
+            self.settings, clock=self.clock, sleep=self.sleep, monotonic=lambda: self.monotonic
+        )
+
+    async def outbox(self, identity: Identity) -> list[tuple[Message, str | None]]:
+        """The messages of a demo file and, where not erased, their texts."""
+        database = Database(self.settings.database_url)
+        outbox = Outbox(read_key_file(self.settings.outbox_key_file, OUTBOX_KEY))
+        async with database.begin() as connection:
+            messages = await outbox.of_file(connection, f"demo-{identity.caf}-{identity.matricule}")
+        await database.close()
+        return [(m, None if m.sealed is None else outbox.open(m).decode()) for m in messages]
+
+    async def provisional(self, identity: Identity) -> str:
+        """The provisional in the last message of a file."""
+        _, text = (await self.outbox(identity))[-1]
+        assert text is not None
+        return digits_of_8(text)
+
+
+def digits_of_8(text: str) -> str:
+    words = [word.strip(".,:") for word in text.split()]
+    return next(word for word in words if len(word) == 8 and word.isdigit())
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the demo database and its keys, to be copied."""
+    folder = tmp_path_factory.mktemp("demo")
+    settings = CHEAP.relative_to(folder)
+
+    async def prepare() -> None:
+        await migrate(settings)
+        await lay_down(settings, lambda: House.now)
+
+    asyncio.run(prepare())
+    return folder
+
+
+@pytest.fixture
+def house(demo: Path, tmp_path: Path) -> House:
+    shutil.copytree(demo / "var", tmp_path / "var")
+    return House(tmp_path, CHEAP.relative_to(tmp_path))
+
+
+@pytest_asyncio.fixture
+async def core(house: House) -> AsyncIterator[AuthService]:
+    service = await house.open()
+    yield service
+    await service.close()
+
+
+async def guess(
+    core: AuthService, times: int, identity: Identity = PIN_HOLDER, source: Source = WEB
+) -> list[Verdict]:
+    """Wrong secrets of the right length, one after the other."""
+    return [await core.authenticate(identity, Secret("0000"), source) for _ in range(times)]
+
+
+async def is_in(core: AuthService, identity: Identity, digits: str, source: Source = WEB) -> bool:
+    verdict = await core.authenticate(identity, Secret(digits), source)
+    return verdict.session is not None
+
+
+async def ask_provisional(
+    core: AuthService,
+    identity: Identity = PIN_HOLDER,
+    day_month: str = "1403",
+    by: DeliveryChoice = DeliveryChoice.SMS,
+    source: Source = WEB,
+) -> None:
+    await core.request_lost_password(identity, day_month, by, source)
