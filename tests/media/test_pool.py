@@ -140,6 +140,42 @@ async def test_a_prompt_is_heard_octet_by_octet_then_silence_and_nothing_is_left
         assert rtcp.parse(caller.reports[-1]).bye
 
 
+@pytest.mark.parametrize(
+    ("host", "family", "loopback"),
+    [
+        ("0.0.0.0", socket.AF_INET, "127.0.0.1"),
+        ("::1", socket.AF_INET6, "::1"),
+        ("::", socket.AF_INET, "127.0.0.1"),
+    ],
+)
+async def test_any_family_of_addresses(
+    host: str, family: socket.AddressFamily, loopback: str
+) -> None:
+    async with running(host=host) as pool:
+        events: list[MediaEvent] = []
+        session = await pool.open(events.append)
+        with socket.socket(family, socket.SOCK_DGRAM) as ear:
+            ear.bind((loopback, 0))
+            ear.setblocking(False)
+            remote = (loopback, ear.getsockname()[1])
+            session.configure(StreamParams(remote, None, "pcma", 8, 20, {101: 8000}))
+            loop = asyncio.get_running_loop()
+            async with asyncio.timeout(2):
+                assert len(await loop.sock_recv(ear, 2000)) == 172
+            ear.sendto(event(1, 0, "5", 160), (loopback, session.local[1]))
+            await until(lambda: len(events) == 1)
+        stats = await session.close()
+        assert (stats.received, stats.strangers) == (1, 0)
+
+
+async def test_a_peer_named_instead_of_numbered_is_not_sent_to(caller: Caller) -> None:
+    async with running() as pool:
+        session = await pool.open(caller.events.append)
+        session.configure(replace(caller.params, remote=("localhost", 9)))
+        await asyncio.sleep(0.1)
+        assert (await session.close()).sent == 0
+
+
 async def test_u_law(caller: Caller) -> None:
     async with running() as pool:
         session = await pool.open(caller.events.append)
@@ -244,12 +280,34 @@ async def test_with_two_workers_a_death_leaves_the_others_calls_alone(caller: Ca
             await session.close()
 
 
-async def test_a_stopped_worker_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ivr.media.session.ANSWER_TIMEOUT", 0.3)
+async def test_a_worker_that_hangs_is_given_up_and_the_call_is_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ivr.media.process.ANSWER_TIMEOUT", 0.3)
     async with running() as pool:
-        os.kill(pool.pids[0], signal.SIGSTOP)
+        [hung] = pool.pids
+        os.kill(hung, signal.SIGSTOP)
+        session = await pool.open(lambda event: None)
+        assert hung not in pool.pids
+        await session.close()
+
+
+async def test_an_open_right_after_a_death_is_served() -> None:
+    async with running() as pool:
+        os.kill(pool.pids[0], signal.SIGKILL)
+        session = await pool.open(lambda event: None)
+        await session.close()
+
+
+async def test_no_worker_that_comes_up_is_no_media(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ivr.media.session.ANSWER_TIMEOUT", 0.05)
+    monkeypatch.setattr("ivr.media.session._FIRST_BACKOFF", 60.0)
+    async with running() as pool:
+        os.kill(pool.pids[0], signal.SIGKILL)
         with pytest.raises(NoWorker):
             await pool.open(lambda event: None)
+        assert pool.pids == []
+        assert await pool.stats() == []
 
 
 async def test_a_worker_that_was_held_up_catches_up_without_drift(caller: Caller) -> None:
