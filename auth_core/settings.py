@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -137,14 +137,12 @@ class AuthSettings(_Section):
         )
 
 
-class _OwnSection(BaseSettings):
-    """`auth:` alone, its environment before the file."""
+class OwnSections(BaseSettings):
+    """Some sections of `config.yaml`, the environment before the file; subclasses name them."""
 
     model_config = SettingsConfigDict(
         extra="ignore", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
     )
-
-    auth: AuthSettings = AuthSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -158,22 +156,38 @@ class _OwnSection(BaseSettings):
         return env_settings, init_settings
 
 
+Sections = TypeVar("Sections", bound=OwnSections)
+
+
+class _Auth(OwnSections):
+    auth: AuthSettings = AuthSettings()
+
+
 def load_settings(file: Path) -> AuthSettings:
     """Read the `auth:` section of a config file; other sections are not looked at.
 
     Relative paths are taken from the file's folder. Raises `YamlFaults` with every fault, OSError
     when the file cannot be read.
     """
+    return load_sections(file, _Auth).auth.relative_to(file.resolve().parent)
+
+
+def load_sections(file: Path, wanted: type[Sections]) -> Sections:
+    """Read the sections that `wanted` names; an empty one has its defaults. Raises as
+    `load_settings`."""
     located = read(file)
     content = located.data if isinstance(located.data, dict) else {}
-    section = content.get("auth")
+    given = {
+        name: {} if content[name] is None else content[name]
+        for name in wanted.model_fields
+        if name in content
+    }
     try:
-        settings = _OwnSection(auth={} if section is None else section).auth
+        return wanted(**given)
     except ValidationError as error:
         raise YamlFaults(_faults(error, located)) from error
     except SettingsError as error:
         raise YamlFaults([Fault(Path("environment"), None, "", f"{error}; correct it")]) from error
-    return settings.relative_to(file.resolve().parent)
 
 
 def _faults(error: ValidationError, located: LocatedYaml) -> list[Fault]:

@@ -167,7 +167,7 @@ class LetterTray:
         self._sender = tuple(sender)
 
     def put(self, letter: Letter) -> None:
-        """Write a letter, whole and durable; again is the same file. Raises LetterError, OSError."""
+        """Write a letter, durably; again is the same file. Raises LetterError, OSError."""
         batch = self._folder / Batch.of(letter.kind) / _day(letter.on)
         write_whole(batch / f"{letter.message_id}.pdf", render(letter, self._sender))
 

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from auth_core.delivery.texts import unsafe_beside_a_secret
+from auth_core.settings import OwnSections, load_sections
 
 BODY_PLACEHOLDERS = frozenset({"number", "text", "id"})
 
@@ -103,6 +104,15 @@ class DeliverySettings(_Section):
             raise ValueError("last_retry must not be below first_retry")
         return self
 
+    @property
+    def sms_folder(self) -> Path:
+        """Where text messages lie when no gateway is configured."""
+        return self.folder / "sms"
+
+    @property
+    def letter_folder(self) -> Path:
+        return self.folder / "letters"
+
     def relative_to(self, folder: Path) -> "DeliverySettings":
         """The same, with its relative paths taken from `folder`."""
         return self.model_copy(update={"folder": folder / self.folder})
@@ -112,6 +122,18 @@ class DeliverySettings(_Section):
         and `last_retry`, the last half of it by `chance` (0-1) so that tries spread."""
         doubled = self.first_retry * 2.0 ** min(attempts - 1, 60)
         return min(self.last_retry, doubled) * (0.5 + chance / 2)
+
+
+class _Delivery(OwnSections):
+    delivery: DeliverySettings = DeliverySettings()
+
+
+def load_delivery_settings(file: Path) -> DeliverySettings:
+    """Read the `delivery:` section of a config file; other sections are not looked at.
+
+    Relative paths are taken from the file's folder. Raises `YamlFaults`, OSError.
+    """
+    return load_sections(file, _Delivery).delivery.relative_to(file.resolve().parent)
 
 
 def _texts_of(value: object) -> list[str]:

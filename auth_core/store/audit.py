@@ -35,6 +35,7 @@ class Act(StrEnum):
     PASSWORD_CREATED = "password_created"  # noqa: S105 - the name of an act
     PASSWORD_REFUSED = "password_refused"  # noqa: S105 - the name of an act
     LOST_PASSWORD = "lost_password"  # noqa: S105 - the name of an act
+    LETTER_INSTEAD = "letter_instead"  # of a text message that did not arrive
     CERTIFICATE_REQUESTED = "certificate_requested"
     UNLOCKED = "unlocked"
     SHOWN = "shown"
