@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 from ivr.sip import info
 from ivr.sip.core import ACCEPT, ALLOW, SUPPORTED, Core
-from ivr.sip.dialog import Dialog, Target
+from ivr.sip.dialog import Dialog
 from ivr.sip.events import (
     ByeReceived,
     Cancelled,
@@ -20,13 +20,13 @@ from ivr.sip.events import (
     Referred,
     Released,
 )
+from ivr.sip.exchange import Exchange, InviteExchange, PlainExchange, Refusal
 from ivr.sip.flow import Flow
 from ivr.sip.invite_server import InviteServer
 from ivr.sip.message import Request
-from ivr.sip.non_invite_server import NonInviteServer
 from ivr.sip.repeater import Repeater
-from ivr.sip.replies import HeaderLines, Replies
-from ivr.sip.screening import SDP, Refusal, media_type
+from ivr.sip.replies import HeaderLines
+from ivr.sip.screening import SDP, media_type
 from ivr.sip.transfer import Transfer
 from ivr.wire import WireError
 
@@ -37,24 +37,6 @@ class State(Enum):
     CONFIRMED = auto()
     ENDING = auto()  # our BYE is on its way
     RELEASED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """A request under way and the means to answer it."""
-
-    request: Request
-    server: InviteServer | NonInviteServer
-    replies: Replies
-    target: Target | None = None
-
-    def refuse(self, refusal: Refusal, now: float) -> None:
-        """Answer with a failure."""
-        response = self.replies.write(refusal.status, refusal.headers, reason=refusal.reason)
-        if isinstance(self.server, InviteServer):
-            self.server.refuse(response, now)
-        else:
-            self.server.respond(response, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +55,7 @@ class CallLeg:
         self,
         core: Core,
         dialog: Dialog,
-        invite: Exchange,
+        invite: InviteExchange,
         released: Callable[["CallLeg", float], None],
     ) -> None:
         self.call = dialog.local_tag
@@ -92,7 +74,7 @@ class CallLeg:
 
     def ring(self) -> None:
         """180, if there is no answer yet."""
-        if self.state is State.RINGING and isinstance(self.invite.server, InviteServer):
+        if self.state is State.RINGING:
             headers = [self._core.contact(self.dialog.flow), ALLOW]
             self.invite.server.provisional(
                 self.invite.replies.write(180, headers, record_route=True)
@@ -118,10 +100,10 @@ class CallLeg:
             return
         if pending.target:
             self.dialog.target = pending.target
-        if isinstance(pending.server, InviteServer):
+        if isinstance(pending, InviteExchange):
             self._accept_invite(pending, sdp, now)
         else:
-            pending.server.respond(self._success(pending, sdp), now)
+            pending.succeed(now, self._session_headers(), sdp)
 
     def refuse_offer(self, status: int, now: float) -> None:
         """A failure to the re-INVITE or UPDATE; the session stays as it was."""
@@ -157,34 +139,34 @@ class CallLeg:
         self._confirm(sdp, now)
         return True
 
-    def cancelled(self, now: float) -> None:
-        """The INVITE is given up."""
-        if self.state is State.RINGING:
+    def cancelled(self, server: InviteServer, now: float) -> None:
+        """The INVITE of that transaction is given up; nothing comes of it once it is answered."""
+        if self.state is State.RINGING and server is self.invite.server:
             self.invite.refuse(Refusal(487), now)
             self._core.emit(Cancelled(self.call))
             self._release(now)
-        elif self._pending and isinstance(self._pending.server, InviteServer):
+        elif self._pending and server is self._pending.server:
             self.refuse_offer(487, now)
 
     def receive(self, exchange: Exchange, flow: Flow, now: float) -> None:
         """A request in order within the dialog, other than ACK and CANCEL."""
         method = exchange.request.method
         self.dialog.flow = flow
-        if method == "BYE":
-            self._on_bye(exchange, now)
-        elif self.state is State.ENDING:
+        if self.state is State.ENDING and method != "BYE":
             exchange.refuse(Refusal(481), now)
-        elif method in ("INVITE", "UPDATE"):
+        elif isinstance(exchange, InviteExchange) or method == "UPDATE":
             self._on_offer(exchange, now)
+        elif method == "BYE":
+            self._on_bye(exchange, now)
         elif method == "INFO":
             self._on_info(exchange, now)
         elif method == "NOTIFY":
             self._on_notify(exchange, now)
         else:
-            self._respond(exchange, now, [ALLOW, ACCEPT, SUPPORTED])
+            exchange.succeed(now, [ALLOW, ACCEPT, SUPPORTED])
 
-    def _on_bye(self, exchange: Exchange, now: float) -> None:
-        self._respond(exchange, now)
+    def _on_bye(self, exchange: PlainExchange, now: float) -> None:
+        exchange.succeed(now)
         if self.state is State.RINGING:
             self.invite.refuse(Refusal(487), now)
         self._core.emit(ByeReceived(self.call))
@@ -192,31 +174,30 @@ class CallLeg:
 
     def _on_offer(self, exchange: Exchange, now: float) -> None:
         """A re-INVITE or UPDATE (RFC 3261 §14.2, RFC 3311 §5.2)."""
-        is_invite = exchange.request.method == "INVITE"
+        is_invite = isinstance(exchange, InviteExchange)
         offers = is_invite or bool(exchange.request.body)
-        if self._pending is not None or (self.state is State.RINGING and offers):
+        if isinstance(exchange, PlainExchange) and not offers:
+            self.dialog.target = exchange.target or self.dialog.target
+            exchange.succeed(now, [self._core.contact(self.dialog.flow), ALLOW])
+            return
+        if self._pending is not None or self.state is State.RINGING:
             exchange.refuse(Refusal(500, [self._core.retry_after()]), now)
             return
-        if offers and self._awaited is not None and self._awaited.offers:
+        if self._awaited is not None and self._awaited.offers:
             exchange.refuse(Refusal(491), now)
             return
         if is_invite and self._awaited is not None:
             # Who goes on to the next INVITE has had our 200: only its ACK was lost.
             self._confirm(None, now)
-            if self.state is State.ENDING:
+            if self.state is State.ENDING:  # a BYE of ours waited for just that
                 exchange.refuse(Refusal(481), now)
                 return
-        if not offers:
-            if exchange.target:
-                self.dialog.target = exchange.target
-            self._respond(exchange, now, [self._core.contact(self.dialog.flow), ALLOW])
-            return
         self._pending = exchange
-        if isinstance(exchange.server, InviteServer):
+        if isinstance(exchange, InviteExchange):
             exchange.server.provisional(exchange.replies.write(100))
         self._core.emit(Offered(self.call, exchange.request.body or None))
 
-    def _on_info(self, exchange: Exchange, now: float) -> None:
+    def _on_info(self, exchange: PlainExchange, now: float) -> None:
         """RFC 6086's legacy use: keys in the body. One without a body only asks if we live."""
         try:
             content_type = media_type(exchange.request)
@@ -228,30 +209,28 @@ class CallLeg:
         except WireError as error:
             exchange.refuse(Refusal(400, reason=error.reason), now)
             return
-        self._respond(exchange, now)
+        exchange.succeed(now)
         if pressed:
             self._core.emit(
                 InfoReceived(self.call, content_type, body, pressed.key, pressed.duration_ms)
             )
 
-    def _on_notify(self, exchange: Exchange, now: float) -> None:
+    def _on_notify(self, exchange: PlainExchange, now: float) -> None:
         event = exchange.request.headers.get("event").partition(";")[0].strip().lower()
         if event != "refer":
             exchange.refuse(Refusal(489, [("Allow-Events", "refer")]), now)
         elif self._transfer is None:
             exchange.refuse(Refusal(481), now)
         else:
-            self._respond(exchange, now)
+            exchange.succeed(now)
             self._transfer.notified(exchange.request)
 
     # How things go on.
 
-    def _accept_invite(self, exchange: Exchange, sdp: bytes, now: float) -> None:
-        server = exchange.server
-        if not isinstance(server, InviteServer):
-            return
-        response = self._success(exchange, sdp)
-        server.accept(response, now)
+    def _accept_invite(self, exchange: InviteExchange, sdp: bytes, now: float) -> None:
+        is_first = exchange is self.invite
+        response = exchange.replies.write(200, self._session_headers(), sdp, record_route=is_first)
+        exchange.server.accept(response, now)
         repeater = Repeater(
             lambda: self._core.send(exchange.replies.destination, response),
             self._core.timers,
@@ -261,13 +240,8 @@ class CallLeg:
         offers = not exchange.request.body
         self._awaited = _Unacknowledged(exchange.request.cseq.number, repeater, offers)
 
-    def _success(self, exchange: Exchange, sdp: bytes) -> bytes:
-        headers = [self._core.contact(self.dialog.flow), ALLOW, SUPPORTED, ("Content-Type", SDP)]
-        return exchange.replies.write(200, headers, sdp, record_route=exchange is self.invite)
-
-    def _respond(self, exchange: Exchange, now: float, headers: HeaderLines = ()) -> None:
-        if isinstance(exchange.server, NonInviteServer):
-            exchange.server.respond(exchange.replies.write(200, headers), now)
+    def _session_headers(self) -> HeaderLines:
+        return [self._core.contact(self.dialog.flow), ALLOW, SUPPORTED, ("Content-Type", SDP)]
 
     def _confirm(self, sdp: bytes | None, now: float) -> None:
         awaited, self._awaited = self._awaited, None
@@ -287,7 +261,6 @@ class CallLeg:
         self._send_bye(now)
 
     def _referred(self, status: int) -> None:
-        self._transfer = None
         self._core.emit(Referred(self.call, status))
 
     def _send_bye(self, now: float) -> None:
@@ -308,8 +281,7 @@ class CallLeg:
             return
         self.state = State.RELEASED
         self._drop_unfinished(now)
-        if isinstance(self.invite.server, InviteServer):
-            self.invite.server.fall_silent()
+        self.invite.server.fall_silent()
         self._core.emit(Released(self.call))
         self._released(self, now)
 

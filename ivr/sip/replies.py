@@ -38,12 +38,14 @@ HeaderLines = Sequence[tuple[str, str]]
 
 
 def one_line(text: str) -> str:
-    """`text` with nothing in it that could end a header line."""
-    return " ".join(text.split()) if not text.isprintable() else text
+    """`text` of ours in UTF-8 (§25.1), with nothing in it that could end a header line."""
+    if not text.isprintable():
+        text = " ".join(text.split())
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("latin-1")
 
 
 def write(start: str, fields: list[str], headers: HeaderLines, body: bytes) -> bytes:
-    """A whole message. `fields` are lines of ours or echoed ones; `headers` may be anybody's."""
+    """A whole message. `fields` are lines as they go out; `headers` may come from anybody."""
     lines = [start, *fields]
     lines += [f"{one_line(name)}: {one_line(value)}" for name, value in headers]
     lines.append(f"Content-Length: {len(body)}\r\n\r\n")

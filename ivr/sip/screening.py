@@ -1,12 +1,10 @@
 """What is refused whatever the call: RFC 3261 §8.2.1 to §8.2.3, in its order."""
 
-from dataclasses import dataclass
-
 from ivr.sip.core import ALLOW
+from ivr.sip.exchange import Refusal
 from ivr.sip.grammar.media_type import MediaType
 from ivr.sip.grammar.uri import split_scheme
 from ivr.sip.message import VERSION, Request
-from ivr.sip.replies import HeaderLines
 from ivr.wire import WireError
 
 SDP = "application/sdp"
@@ -15,15 +13,6 @@ _KNOWN = frozenset({"MESSAGE", "PRACK", "PUBLISH", "REFER", "REGISTER", "SUBSCRI
 _SCHEMES = frozenset({"sip", "tel"})
 # A CANCEL must not fail for what its INVITE requires (§8.2.2.3).
 _WITHOUT_REQUIRE = frozenset({"ACK", "CANCEL"})
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A final response: status, extra headers, and a reason phrase where the usual one won't do."""
-
-    status: int
-    headers: HeaderLines = ()
-    reason: str = ""
 
 
 def screen(request: Request) -> Refusal | None:

@@ -5,7 +5,6 @@ same `pump` sends what is pending, delivers events and re-arms the one timer.
 """
 
 import asyncio
-import ipaddress
 import itertools
 import socket
 import time
@@ -29,6 +28,7 @@ IDLE_TIMEOUT = 3_600.0  # seconds without a message; longer than any call
 CONNECT_TIMEOUT = 10.0
 MAX_PENDING = 16  # messages that wait for one connection to open
 
+_WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104
 _IP_PKTINFO = 8  # linux/in.h; Python's socket names only its IPv6 sister
 
 
@@ -65,9 +65,11 @@ class Transport:
             local = datagrams.local
             self._datagrams[local] = datagrams
         else:
-            listener = await self._loop.create_server(self._streams.accepted, host, port)
-            self._listeners.append(listener)
-            local = listener.sockets[0].getsockname()[:2]
+            listening = _stream_socket(host, port)
+            self._listeners.append(
+                await self._loop.create_server(self._streams.accepted, sock=listening)
+            )
+            local = listening.getsockname()[:2]
         shown = f"[{local[0]}]" if ":" in local[0] else local[0]
         self._addresses.append(f"{transport}:{shown}:{local[1]}")
         return local
@@ -167,7 +169,7 @@ class _DatagramSocket:
 
     def __init__(self, transport: Transport, host: str, port: int) -> None:
         self.is_v6 = ":" in host
-        self.is_wildcard = ipaddress.ip_address(host).is_unspecified
+        self.is_wildcard = host in _WILDCARDS
         self._transport = transport
         self._socket = socket.socket(
             socket.AF_INET6 if self.is_v6 else socket.AF_INET, socket.SOCK_DGRAM
@@ -379,6 +381,14 @@ class _Connection(asyncio.Protocol):
             self.abort()
             return
         self._watch = self._loop.call_later(min(remaining, FIRST_MESSAGE_TIMEOUT), self._look_again)
+
+
+def _stream_socket(host: str, port: int) -> socket.socket:
+    if ":" not in host:
+        return socket.create_server((host, port))
+    return socket.create_server(
+        (host, port), family=socket.AF_INET6, dualstack_ipv6=host in _WILDCARDS
+    )
 
 
 def _plain(host: str) -> str:

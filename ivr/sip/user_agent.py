@@ -9,10 +9,11 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ivr.sip.call_leg import CallLeg, Exchange
+from ivr.sip.call_leg import CallLeg
 from ivr.sip.core import ACCEPT, ALLOW, SUPPORTED, Core
 from ivr.sip.dialog import Dialog, Target, route_set
 from ivr.sip.events import Dropped, DropReason, Event, Invited
+from ivr.sip.exchange import Exchange, InviteExchange, PlainExchange, Refusal
 from ivr.sip.flow import Flow, Outgoing
 from ivr.sip.grammar.uri import Uri
 from ivr.sip.invite_server import InviteServer, State
@@ -20,7 +21,7 @@ from ivr.sip.message import MAX_MESSAGE, Request, Response, parse, salvage
 from ivr.sip.non_invite_client import State as ClientState
 from ivr.sip.non_invite_server import NonInviteServer
 from ivr.sip.replies import Replies
-from ivr.sip.screening import Refusal, screen
+from ivr.sip.screening import screen
 from ivr.sip.timers import TIMEOUT
 from ivr.wire import WireError
 
@@ -33,10 +34,10 @@ class Limits:
     """How much a user agent holds at most.
 
     Beyond `transactions`, what opens a call is answered 503 and forgotten; requests within calls
-    may use as many again.
+    may use as many again. A call leaves two of them for 32 s.
     """
 
-    transactions: int = 20_000
+    transactions: int = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class UserAgent:
         self._limits = limits
         self._servers: dict[TransactionKey, InviteServer | NonInviteServer] = {}
         self._legs: dict[str, CallLeg] = {}
-        self._ringing: dict[TransactionKey, CallLeg] = {}
+        self._invites: dict[TransactionKey, CallLeg] = {}
         self._heard: dict[InviteId, _Heard] = {}
         self._tag_key = entropy(16)
 
@@ -224,17 +225,18 @@ class UserAgent:
 
     def _on_cancel(self, request: Request, flow: Flow, now: float) -> None:
         invite_key = _transaction_key(request, "INVITE")
-        if not isinstance(self._servers.get(invite_key), InviteServer):
+        server = self._servers.get(invite_key)
+        if not isinstance(server, InviteServer):
             self._refuse(request, invite_key, flow, Refusal(481), now)
             return
-        leg = self._ringing.get(invite_key)
+        leg = self._invites.get(invite_key)
         tag = leg.call if leg else self._stateless_tag(request)
         replies = Replies(request, flow, tag, self._core.server_name)
         self._serve(_transaction_key(request, "CANCEL"), replies, flow).respond(
             replies.write(200), now
         )
         if leg:
-            leg.cancelled(now)
+            leg.cancelled(server, now)
 
     def _on_request_within(
         self, request: Request, key: TransactionKey, flow: Flow, now: float
@@ -255,13 +257,14 @@ class UserAgent:
             self._refuse(request, key, flow, Refusal(400, reason=error.reason), now)
             return
         replies = Replies(request, flow, "", self._core.server_name)
-        server: InviteServer | NonInviteServer
+        exchange: Exchange
         if request.method == "INVITE":
             server = self._serve_invite(key, replies, flow)
-            self._ringing[key] = leg
+            exchange = InviteExchange(request, server, replies, target)
+            self._invites[key] = leg
         else:
-            server = self._serve(key, replies, flow)
-        leg.receive(Exchange(request, server, replies, target), flow, now)
+            exchange = PlainExchange(request, self._serve(key, replies, flow), replies, target)
+        leg.receive(exchange, flow, now)
 
     def _on_invite(self, request: Request, key: TransactionKey, flow: Flow, now: float) -> None:
         """A new call, unless we know the INVITE already (RFC 3261 §8.2.2.2)."""
@@ -270,7 +273,7 @@ class UserAgent:
         if heard is not None and heard.key == key:
             self._drop(DropReason.LATE_INVITE, flow)
             return
-        if heard is not None and not heard.refused:
+        if heard is not None and self._goes_on(heard):
             self._refuse(request, key, flow, Refusal(482), now)
             return
         if self._full(self._limits.transactions, flow):
@@ -299,15 +302,24 @@ class UserAgent:
         leg = CallLeg(
             self._core,
             dialog,
-            Exchange(request, server, replies),
+            InviteExchange(request, server, replies, target),
             lambda leg, now: self._forget(leg, identity, now),
         )
         self._legs[call] = leg
-        self._ringing[key] = leg
+        self._invites[key] = leg
         self._heard[identity] = _Heard(key)
         server.provisional(replies.write(100))
         sdp = request.body or None
         self._core.emit(Invited(call, line, caller, flow, sdp, request.call_id, request))
+
+    def _goes_on(self, heard: _Heard) -> bool:
+        """Whether a second INVITE with its numbers is the first by another way, a merged request.
+
+        After a refusal that was acknowledged it is a proxy's next try (serial forking).
+        """
+        server = self._servers.get(heard.key)
+        unacknowledged = isinstance(server, InviteServer) and server.state is State.COMPLETED
+        return unacknowledged or not heard.refused
 
     def _forget(self, leg: CallLeg, identity: InviteId, now: float) -> None:
         del self._legs[leg.call]
@@ -338,7 +350,7 @@ class UserAgent:
 
     def _end_invite(self, key: TransactionKey) -> None:
         del self._servers[key]
-        self._ringing.pop(key, None)
+        self._invites.pop(key, None)
 
     def _serve(self, key: TransactionKey, replies: Replies, flow: Flow) -> NonInviteServer:
         server = NonInviteServer(
@@ -365,7 +377,7 @@ class UserAgent:
             return
         replies = self._replies(request, flow)
         server = self._serve_invite(key, replies, flow)
-        Exchange(request, server, replies).refuse(refusal, now)
+        InviteExchange(request, server, replies).refuse(refusal, now)
 
     def _refuse_stateless(self, request: Request, flow: Flow, refusal: Refusal) -> None:
         replies = self._replies(request, flow)
@@ -390,7 +402,7 @@ class UserAgent:
         return hashlib.blake2s(text.encode("latin-1"), key=self._tag_key, digest_size=8).hexdigest()
 
     def _full(self, limit: int, flow: Flow) -> bool:
-        if len(self._servers) < limit:
+        if len(self._servers) < limit and len(self._heard) < limit:
             return False
         self._drop(DropReason.OVERLOAD, flow)
         return True
