@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 
 from auth_core import demo as demo_files
 from auth_core.credentials import MAX_KEYED, Secret
+from auth_core.delivery.cli import deliver
 from auth_core.errors import AuthError
 from auth_core.installation import migrate as migrate_database
 from auth_core.lifecycle import Creation, CreationResult
@@ -187,6 +188,9 @@ def lost_password(
     )
     words = "If this file exists and may have one, a provisional password is on its way."
     _tell({"ok": True}, words, as_json)
+
+
+app.command()(deliver)
 
 
 def _reasons(result: CreationResult) -> dict[str, Any]:
