@@ -165,8 +165,8 @@ class BirthDate:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody of a file. `nir_prefix`: the first 8 characters of the NIR, all that is kept of it
-    in clear; "" when unknown."""
+    """Somebody of a file. `nir_prefix`: the first 8 digits of the NIR, all that is kept of it in
+    clear; 9 characters where one is Corsica's letter; "" when unknown."""
 
     id: str
     role: Role

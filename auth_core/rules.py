@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from auth_core import phones
 from auth_core.model import BirthDate, CaseFile
 
 LENGTH = 8
@@ -24,6 +25,7 @@ class Rule(StrEnum):
     IDENTICAL = "identical"
     SUCCESSIVE = "successive"
     BIRTH_DATE = "birth_date"
+    PHONE = "phone"
     NIR = "nir"
     MATRICULE = "matricule"
     REUSED = "reused"
@@ -43,6 +45,7 @@ MESSAGES: Mapping[Rule, str] = {
     Rule.IDENTICAL: "Le mot de passe ne peut pas être composé de 8 chiffres identiques.",
     Rule.SUCCESSIVE: "Le mot de passe ne peut pas être composé de 8 chiffres successifs.",
     Rule.BIRTH_DATE: "Le mot de passe ne peut pas être une date de naissance du dossier.",
+    Rule.PHONE: "Le mot de passe ne peut pas être tiré d'un numéro de téléphone du dossier.",
     Rule.NIR: "Le mot de passe ne peut pas être le début d'un numéro de sécurité sociale.",
     Rule.MATRICULE: "Le mot de passe ne peut pas contenir le numéro d'allocataire.",
     Rule.REUSED: "Le mot de passe doit être différent de vos codes et mots de passe précédents.",
@@ -90,6 +93,14 @@ def _writings(born: BirthDate) -> Iterator[str]:
     )
 
 
+def phone_windows(case_file: CaseFile) -> Iterator[str]:
+    """Every 8 digits in a row of every writing of every number."""
+    for phone in case_file.phones:
+        for written in phones.writings(phone.number, case_file.identity.caf):
+            for start in range(len(written) - LENGTH + 1):
+                yield written[start : start + LENGTH]
+
+
 def nir_beginnings(case_file: CaseFile) -> Iterator[str]:
     """The first 8 digits of every NIR.
 
@@ -126,6 +137,7 @@ SHAPES: Mapping[Rule, Callable[[str], bool]] = {
 
 ENUMERATIONS: Mapping[Rule, Callable[[CaseFile], Iterator[str]]] = {
     Rule.BIRTH_DATE: birth_dates,
+    Rule.PHONE: phone_windows,
     Rule.NIR: nir_beginnings,
     Rule.MATRICULE: matricules,
 }

@@ -44,7 +44,11 @@ class Database:
         """Raises AuthError for a kind of database that is not installed."""
         try:
             self.url: URL = make_url(url)
-            self._engine: AsyncEngine = create_async_engine(self.url)
+            self._engine: AsyncEngine = create_async_engine(
+                self.url,
+                # An error must not tell what was being written.
+                hide_parameters=True,
+            )
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
             raise AuthError(
                 f"database_url: {error}; give one such as sqlite+aiosqlite:///var/auth.db"

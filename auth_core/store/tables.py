@@ -94,7 +94,7 @@ persons = Table(
     Column("birth_year", Integer),
     Column("birth_month", Integer),
     Column("birth_day", Integer),
-    Column("nir_prefix", String(8), nullable=False, default=""),
+    Column("nir_prefix", String(9), nullable=False, default=""),
     Column("nir_hash", LargeBinary, index=True),
 )
 

@@ -147,7 +147,7 @@ def upgrade() -> None:
         sa.Column("birth_year", sa.Integer(), nullable=True),
         sa.Column("birth_month", sa.Integer(), nullable=True),
         sa.Column("birth_day", sa.Integer(), nullable=True),
-        sa.Column("nir_prefix", sa.String(length=8), nullable=False),
+        sa.Column("nir_prefix", sa.String(length=9), nullable=False),
         sa.Column("nir_hash", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(
             ["file_id"], ["case_files.id"], name=op.f("fk_persons_file_id"), ondelete="CASCADE"
