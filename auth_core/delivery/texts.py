@@ -56,13 +56,9 @@ class Texts:
         missing = [kind.value for kind in MessageKind if kind not in entries]
         faults = [located.fault((), f"{kind}: missing; add it") for kind in missing]
         for kind, entry in entries.items():
-            for path, template in (
-                (("sms",), entry.sms),
-                (("letter", "subject"), entry.letter.subject),
-                (("letter", "body"), entry.letter.body),
-            ):
-                whole = path != ("letter", "subject")
-                if (what := _template_fault(kind, template, whole=whole)) is not None:
+            letter = f"{entry.letter.subject}\n\n{entry.letter.body}"
+            for path, template in ((("sms",), entry.sms), (("letter",), letter)):
+                if (what := _template_fault(kind, template)) is not None:
                     faults.append(located.fault((kind.value, *path), what))
         if faults:
             raise YamlFaults(faults)
@@ -82,8 +78,8 @@ class Texts:
         return self._entries[kind].letter.subject
 
 
-def _template_fault(kind: MessageKind, template: str, *, whole: bool) -> str | None:
-    """What is wrong with a template; `whole`: it is all that the message says, but its subject."""
+def _template_fault(kind: MessageKind, template: str) -> str | None:
+    """What is wrong with a template, the whole of what a message says."""
     known = _PLACEHOLDERS.get(kind, frozenset())
     try:
         used = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
@@ -91,7 +87,7 @@ def _template_fault(kind: MessageKind, template: str, *, whole: bool) -> str | N
     except (ValueError, KeyError, IndexError):
         allowed = ", ".join(f"{{{name}}}" for name in sorted(known)) or "none"
         return f"a placeholder that has no value here; known: {allowed}"
-    return objection(kind, text) if whole else unsafe_beside_a_secret(text)
+    return objection(kind, text)
 
 
 def objection(kind: MessageKind, text: str) -> str | None:

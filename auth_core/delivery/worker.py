@@ -271,10 +271,12 @@ async def open_worker(
     clock: Callable[[], datetime],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     chance: Callable[[], float] = _RANDOM.random,
+    sms: SmsGateway | None = None,
 ) -> AsyncIterator[DeliveryWorker]:
     """A worker on the database that `auth` names, its gateway and its letters as `delivery` says.
 
-    Raises AuthError as `AuthService.open` does, YamlFaults for a catalogue with faults.
+    `sms`: another gateway than the configured one; closed at the end like that one. Raises
+    AuthError as `AuthService.open` does, YamlFaults for a catalogue with faults.
     """
     database = Database(auth.database_url)
     try:
@@ -283,7 +285,7 @@ async def open_worker(
         outbox = Outbox(await checked_key(database, OUTBOX_KEY, auth.outbox_key_file))
         texts = Texts.load()
         hasher = Hasher(pepper, auth.argon2, threads=1)
-        sms = gateway(delivery.sms, delivery.sms_folder)
+        sms = sms or gateway(delivery.sms, delivery.sms_folder)
         try:
             yield DeliveryWorker(
                 delivery,
