@@ -21,7 +21,6 @@ from auth_core.keys import Keyring, length_prefixed
 from auth_core.model import Source
 from auth_core.store.tables import audit, audit_head
 
-_HEAD = 1
 _START = b"\0" * 32
 _USE = "audit"
 
@@ -71,11 +70,10 @@ class AuditTrail:
         file_id: str | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        head = (await connection.execute(select(audit_head).with_for_update())).one_or_none()
-        number, previous = (0, _START) if head is None else (head.number, bytes(head.mac))
+        head = (await connection.execute(select(audit_head).with_for_update())).one()
         version = self._pepper.current
         row: dict[str, Any] = {
-            "number": number + 1,
+            "number": head.number + 1,
             "at": at,
             "act": act.value,
             "file_id": file_id,
@@ -85,13 +83,9 @@ class AuditTrail:
             "detail": json.dumps(detail or {}, sort_keys=True),
             "key_version": version,
         }
-        row["mac"] = self._mac(version, previous, row)
+        row["mac"] = self._mac(version, bytes(head.mac), row)
         await connection.execute(insert(audit).values(row))
-        end = {"number": row["number"], "mac": row["mac"]}
-        if head is None:
-            await connection.execute(insert(audit_head).values(id=_HEAD, **end))
-        else:
-            await connection.execute(update(audit_head).values(end))
+        await connection.execute(update(audit_head).values(number=row["number"], mac=row["mac"]))
 
     async def of_file(
         self, connection: AsyncConnection, file_id: str, limit: int
@@ -126,8 +120,8 @@ class AuditTrail:
             if row.number != expected or not hmac.compare_digest(mac, bytes(row.mac)):
                 return expected
             expected, previous = expected + 1, bytes(row.mac)
-        head = (await connection.execute(select(audit_head))).one_or_none()
-        end = (0, _START) if head is None else (head.number, bytes(head.mac))
+        head = (await connection.execute(select(audit_head))).one()
+        end = head.number, bytes(head.mac)
         return None if end == (expected - 1, previous) else expected
 
     def _mac(self, version: int, previous: bytes, row: Mapping[str, Any]) -> bytes:

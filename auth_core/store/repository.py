@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Row
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_core.credentials import Credential, Params
@@ -325,11 +326,14 @@ async def caller_throttle(
     query = select(table).where(table.c.caller == caller).with_for_update()
     row = (await connection.execute(query)).one_or_none()
     if row is None:
-        await connection.execute(
-            insert(table).values(
-                caller=caller, revision=0, failures="[]", requests="[]", updated_at=now
+        try:
+            await connection.execute(
+                insert(table).values(
+                    caller=caller, revision=0, failures="[]", requests="[]", updated_at=now
+                )
             )
-        )
+        except IntegrityError as error:
+            raise Conflict from error
         return 0, CallerThrottle()
     return row.revision, CallerThrottle(
         _moments(row.failures), row.busy_until, _moments(row.requests)

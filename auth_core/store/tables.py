@@ -215,7 +215,8 @@ audit = Table(
     Column("mac", LargeBinary, nullable=False),
 )
 
-# One row: the end of the chain. Locked by who appends, so that entries have one order.
+# One row, made with the table: the end of the chain. Who appends locks it, so that entries have
+# one order.
 audit_head = Table(
     "audit_head",
     metadata,

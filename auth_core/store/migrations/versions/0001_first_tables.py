@@ -25,13 +25,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_audit")),
     )
     op.create_index(op.f("ix_audit_file_id"), "audit", ["file_id"], unique=False)
-    op.create_table(
+    audit_head = op.create_table(
         "audit_head",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("mac", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_head")),
     )
+    op.bulk_insert(audit_head, [{"id": 1, "number": 0, "mac": b"\0" * 32}])
     op.create_table(
         "caller_throttles",
         sa.Column("caller", sa.LargeBinary(), nullable=False),
