@@ -131,6 +131,13 @@ class Wire:
         self._taken = len(self.sent)
         return fresh
 
+    def forget(self) -> None:
+        """Drop what was kept so far, in a test that is too long to keep it all."""
+        self.take()
+        self.sent.clear()
+        self.events.clear()
+        self._taken = 0
+
     def jump(self) -> bool:
         """Go to the next deadline; False when nothing waits."""
         deadline = self.agent.next_deadline()

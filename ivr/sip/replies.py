@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from ivr.sip.flow import Destination, Flow
 from ivr.sip.grammar.via import Via
 from ivr.sip.message import Request
-from ivr.wire import WireError
 
 REASONS = {
     100: "Trying",
@@ -63,10 +62,9 @@ class Replies:
     def __init__(self, request: Request, flow: Flow, tag: str, server: str) -> None:
         self.tag = tag
         self.destination = _destination(request.via, flow)
-        vias = _vias(request)
-        vias[0] = str(request.via.received_from(*flow.remote))
         headers = request.headers
-        self._head = [f"Via: {via}" for via in vias]
+        self._head = [f"Via: {via}" for via in headers.values("via")]
+        self._head[0] = f"Via: {request.via.received_from(*flow.remote)}"
         self._head.append(f"From: {headers.get('from')}")
         self._record_routes = [f"Record-Route: {route}" for route in headers.fields("record-route")]
         self._to = headers.get("to")
@@ -100,13 +98,6 @@ class Replies:
             fields.append(f"To: {self._to};tag={self.tag}")
         fields += self._server
         return write(f"SIP/2.0 {status} {phrase}", fields, headers, body)
-
-
-def _vias(request: Request) -> list[str]:
-    try:
-        return request.headers.values("via")
-    except WireError:
-        return request.headers.fields("via").copy()
 
 
 def _destination(via: Via, flow: Flow) -> Destination:

@@ -57,9 +57,7 @@ def split(text: str, separator: str) -> list[str]:
 
     Empty parts are left out, as they mean nothing in any list of SIP. Raises `WireError`.
     """
-    if separator not in text:
-        parts = [text]
-    elif '"' not in text and "<" not in text:
+    if '"' not in text and "<" not in text:
         parts = text.split(separator)
     else:
         parts = _split_around_quotes(text, separator)
