@@ -111,16 +111,11 @@ class Lifecycle:
         """
         if source.channel is Channel.TELEPHONE:
             raise AuthError("a password cannot be created by telephone; use caf.fr")
-        verdict = await self._authenticator.authenticate(identity, present, source)
-        expired_password = (
-            verdict.outcome is Outcome.EXPIRED and verdict.kind is SecretKind.PASSWORD
-        )
-        if verdict.outcome is not Outcome.GRANTED and not expired_password:
-            return CreationResult(Creation.REFUSED)
+        generation = await self._opened(identity, present, source)
         case_file, held = await self._database.run(
             lambda connection: self._read(connection, identity)
         )
-        if case_file is None:
+        if case_file is None or case_file.generation != generation:
             return CreationResult(Creation.REFUSED)
         reasons = objections(new, case_file)
         if not reasons and await self._reused(new, case_file, held):
@@ -141,11 +136,26 @@ class Lifecycle:
             created_at=now,
             expires_at=validity_end(now, self._settings.password_validity_months),
         )
-        generation = case_file.generation
         created = await self._database.run(
-            lambda connection: self._replace(connection, credential, held, generation, source)
+            lambda connection: self._replace(
+                connection, credential, held, case_file.generation, source
+            )
         )
         return CreationResult(Creation.CREATED if created else Creation.REFUSED)
+
+    async def _opened(self, identity: Identity, present: Secret, source: Source) -> int | None:
+        """The generation of the file that `present` may replace the secret of; None: it may not.
+
+        A secret that another channel replaces from here on has another generation.
+        """
+        before, _ = await self._database.run(lambda connection: self._read(connection, identity))
+        verdict = await self._authenticator.authenticate(identity, present, source)
+        if verdict.session is not None:
+            return verdict.session.generation
+        expired_password = (
+            verdict.outcome is Outcome.EXPIRED and verdict.kind is SecretKind.PASSWORD
+        )
+        return before.generation if before is not None and expired_password else None
 
     async def _read(
         self, connection: AsyncConnection, identity: Identity

@@ -2,7 +2,16 @@
 
 import pytest
 
-from auth_core import AuthError, AuthService, Creation, Identity, Rule, Secret
+from auth_core import (
+    AuthError,
+    AuthService,
+    Creation,
+    Identity,
+    Rule,
+    Secret,
+    Source,
+    Verdict,
+)
 from tests.auth_core.conftest import (
     APPLICANT,
     EXPIRED_PASSWORD,
@@ -110,3 +119,43 @@ async def test_a_password_lives_two_years(core: AuthService, house: House) -> No
     house.advance(minutes=1)
     verdict = await core.authenticate(PIN_HOLDER, Secret(NEW), WEB)
     assert verdict.outcome.value == "expired"
+
+
+async def test_of_two_channels_that_create_at_once_one_wins(
+    core: AuthService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = core._lifecycle._opened
+    raced = False
+
+    async def overtaken(*args: object) -> int | None:
+        nonlocal raced
+        generation = await opened(*args)  # type: ignore[arg-type]
+        if not raced:
+            raced = True
+            assert await create(core, PIN_HOLDER, "4821", "83617294") is Creation.CREATED
+        return generation
+
+    monkeypatch.setattr(core._lifecycle, "_opened", overtaken)
+    assert await create(core, PIN_HOLDER, "4821", NEW) is Creation.REFUSED
+    assert await is_in(core, PIN_HOLDER, "83617294")
+    assert not await is_in(core, PIN_HOLDER, NEW)
+
+
+async def test_an_expired_password_is_no_way_past_another_channel_s_new_one(
+    core: AuthService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity, present = EXPIRED_PASSWORD, "58147036"
+    authenticate = core._authenticator.authenticate
+    raced = False
+
+    async def overtaken(who: Identity, secret: Secret, source: Source) -> Verdict:
+        nonlocal raced
+        verdict = await authenticate(who, secret, source)
+        if not raced:
+            raced = True
+            assert await create(core, identity, present, "83617294") is Creation.CREATED
+        return verdict
+
+    monkeypatch.setattr(core._authenticator, "authenticate", overtaken)
+    assert await create(core, identity, present, NEW) is Creation.REFUSED
+    assert await is_in(core, identity, "83617294")
