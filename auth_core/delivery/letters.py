@@ -172,12 +172,14 @@ class LetterTray:
         write_whole(batch / f"{letter.message_id}.pdf", render(letter, self._sender))
 
     def remove(self, message_id: str) -> bool:
-        """Remove the letter of a message, wherever it lies; False when there is none."""
-        found = False
-        for file in self._folder.glob(f"*/*/{message_id}.pdf"):
+        """Remove the letter of a message, wherever it lies, and what a crash left of a writing of
+        it; False when there is no letter."""
+        for unfinished in self._folder.glob(f"*/*/.{message_id}.pdf.*{UNFINISHED}"):
+            unfinished.unlink(missing_ok=True)
+        found = list(self._folder.glob(f"*/*/{message_id}.pdf"))
+        for file in found:
             file.unlink(missing_ok=True)
-            found = True
-        return found
+        return bool(found)
 
     def write_indexes(self) -> None:
         """Bring the index of every batch to what lies in it. Raises OSError."""

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,17 +54,22 @@ class Post:
     house: House
     settings: DeliverySettings
     gateway: ScriptedGateway
-    slept: list[float] = field(default_factory=list)
 
     def configure(self, **changes: object) -> None:
         content = {**self.settings.model_dump(), **changes}
         self.settings = DeliverySettings.model_validate(content)
 
-    def worker(self, *, real_gateway: bool = False) -> AbstractAsyncContextManager[DeliveryWorker]:
+    def worker(
+        self,
+        *,
+        real_gateway: bool = False,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> AbstractAsyncContextManager[DeliveryWorker]:
         return open_worker(
             self.house.settings,
             self.settings,
             clock=self.house.clock,
+            sleep=sleep,
             chance=lambda: 1.0,
             sms=None if real_gateway else self.gateway,
         )

@@ -168,6 +168,16 @@ def test_the_index_lists_what_lies_there_and_holds_no_content(tmp_path: Path) ->
         assert canary not in index.read_text()
 
 
+def test_a_letter_that_goes_away_leaves_nothing(tmp_path: Path) -> None:
+    tray = LetterTray(tmp_path, SENDER)
+    tray.put(letter())
+    (file,) = tmp_path.rglob("*.pdf")
+    file.with_name(f".{file.name}.0badcafe.unfinished").touch()
+    assert tray.remove(file.stem)
+    assert not tray.remove(file.stem)
+    assert list(file.parent.iterdir()) == []
+
+
 def rows(index: Path) -> list[dict[str, str]]:
     with index.open(newline="") as stream:
         return list(csv.DictReader(stream))
