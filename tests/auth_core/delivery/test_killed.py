@@ -34,6 +34,8 @@ def config_of(post: Post, url: str, folder: Path) -> Path:
             "folder": str(post.settings.folder),
             "lease": LEASE,
             "poll": 0.1,
+            "first_retry": 0.2,
+            "last_retry": 0.4,
             "sms": {"url": url, "timeout": 0.5, "concurrency": 4},
         },
     }
