@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from auth_core.errors import AuthError
-from auth_core.store import schema
+from auth_core.store import schema, sqlite
 
 SQLITE_BUSY_TIMEOUT_MS = 10_000
 SQLITE_PRAGMAS = (
@@ -44,11 +45,11 @@ class Database:
         """Raises AuthError for a kind of database that is not installed."""
         try:
             self.url: URL = make_url(url)
-            self._engine: AsyncEngine = create_async_engine(
-                self.url,
-                # An error must not tell what was being written.
-                hide_parameters=True,
-            )
+            # An error must not tell what was being written.
+            options: dict[str, Any] = {"hide_parameters": True}
+            if self.file is not None:
+                options["async_creator"] = partial(sqlite.connect, self.file)
+            self._engine: AsyncEngine = create_async_engine(self.url, **options)
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
             raise AuthError(
                 f"database_url: {error}; give one such as sqlite+aiosqlite:///var/auth.db"
@@ -134,8 +135,6 @@ def _create_private(file: Path) -> None:
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
-    # The driver begins transactions by itself, and too late; ours begin in `_begin_sqlite_writer`.
-    connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in SQLITE_PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
@@ -143,4 +142,5 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite_writer(connection: Connection) -> None:
+    # The driver would begin by itself, and too late: as a reader.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
