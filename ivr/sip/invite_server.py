@@ -25,6 +25,7 @@ class InviteServer:
         "_reliable",
         "_repeat",
         "_send",
+        "_silent_until",
         "_timers",
         "state",
     )
@@ -44,17 +45,24 @@ class InviteServer:
         self._reliable = reliable
         self._last = b""
         self._interval = T1
+        self._silent_until = 0.0
         self._repeat: Timer | None = None
         self._limit: Timer | None = None
 
     def repeated(self, now: float) -> None:
         """The INVITE came again: what was answered last is answered again.
 
-        RFC 6026 lets the Accepted state absorb it in silence. Our 200 goes out again instead: a
-        caller that repeats its INVITE has not had it.
+        RFC 6026 has the Accepted state absorb it in silence. Our 200 goes out again instead, since
+        a caller that repeats its INVITE has not had it; but once in T1 at most, lest it plays
+        ping-pong with one that answers each 200 with its INVITE.
         """
-        if self._last and self.state is not State.CONFIRMED:
-            self._send(self._last)
+        if not self._last or self.state is State.CONFIRMED:
+            return
+        if self.state is State.ACCEPTED:
+            if now < self._silent_until:
+                return
+            self._silent_until = now + T1
+        self._send(self._last)
 
     def provisional(self, response: bytes) -> None:
         """Send a 1xx."""

@@ -79,6 +79,7 @@ def test_an_invite_sent_twice_after_the_answer_is_one_call_with_the_same_answer(
     (ok,) = wire.do(lambda agent: agent.accept(caller.call, SDP, wire.now))
     (again,) = wire.deliver(invite)
     assert again.data == ok.data
+    assert wire.deliver(invite) == []  # once in T1 at most: no ping-pong
     assert len(wire.all(Invited)) == 1
 
 
