@@ -17,9 +17,9 @@ from auth_core.delivery.letters import (
     LetterError,
     LetterTray,
     acknowledged_ids,
-    render,
 )
 from auth_core.delivery.outbox import MessageKind
+from auth_core.delivery.page import render
 from auth_core.delivery.retention import purge_files
 from auth_core.delivery.settings import DeliverySettings
 from auth_core.delivery.texts import Texts
