@@ -5,6 +5,7 @@ same `pump` sends what is pending, delivers events and re-arms the one timer.
 """
 
 import asyncio
+import contextlib
 import itertools
 import socket
 import time
@@ -23,7 +24,7 @@ RECEIVE_BUFFER = 4 * 1024 * 1024  # bytes of socket buffer: a second of a flood
 DATAGRAMS_PER_WAKE_UP = 64  # so that a flood does not starve the rest of the loop
 MAX_CONNECTIONS = 2_000
 MAX_UNSENT = 256 * 1024  # bytes a TCP peer may leave unread before it is cut off
-FIRST_MESSAGE_TIMEOUT = 32.0  # seconds for a new connection, or half a message, to come to sense
+PART_TIMEOUT = 32.0  # seconds for a first message, or the rest of one, to come
 IDLE_TIMEOUT = 3_600.0  # seconds without a message; longer than any call
 CONNECT_TIMEOUT = 10.0
 MAX_PENDING = 16  # messages that wait for one connection to open
@@ -52,6 +53,7 @@ class Transport:
         self._streams = _Streams(self)
         self._timer: asyncio.TimerHandle | None = None
         self._pumping = False
+        self._closed = False
 
     @property
     def addresses(self) -> list[str]:
@@ -79,7 +81,7 @@ class Transport:
 
         An event's handler may call the user agent and pump itself: the outer one carries on.
         """
-        if self._pumping:
+        if self._pumping or self._closed:
             return
         self._pumping = True
         try:
@@ -96,7 +98,8 @@ class Transport:
         self._arm()
 
     async def close(self) -> None:
-        """Close every socket and connection."""
+        """Close every socket and connection. What is pending is not sent any more."""
+        self._closed = True
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -209,14 +212,11 @@ class _DatagramSocket:
 
     def _readable(self) -> None:
         receive = self._receive_anywhere if self.is_wildcard else self._receive
-        try:
+        # It would block, or tells of an ICMP error about something we sent earlier.
+        with contextlib.suppress(OSError):
             for _ in range(DATAGRAMS_PER_WAKE_UP):
                 data, local, remote = receive()
                 self._transport.received(data, Flow("udp", local, remote))
-        except BlockingIOError:
-            pass
-        except OSError:
-            pass  # an ICMP error about something we sent earlier
         self._transport.pump()
 
     def _receive(self) -> tuple[bytes, Address, Address]:
@@ -319,7 +319,7 @@ class _Connection(asyncio.Protocol):
         self._flow: Flow | None = None
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
-        self._deadline = self._loop.time() + FIRST_MESSAGE_TIMEOUT
+        self._deadline = self._loop.time() + PART_TIMEOUT
         self._watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -358,9 +358,11 @@ class _Connection(asyncio.Protocol):
             transport.received(message, flow)
         if self._framer.pings > pings:
             self.send(PONG * (self._framer.pings - pings))
+        now = self._loop.time()
         if messages or self._framer.pings > pings:
-            whole = not self._framer.holds_part
-            self._deadline = self._loop.time() + (IDLE_TIMEOUT if whole else FIRST_MESSAGE_TIMEOUT)
+            self._deadline = now + IDLE_TIMEOUT
+        if self._framer.holds_part:
+            self._deadline = min(self._deadline, now + PART_TIMEOUT)
         transport.pump()
 
     def send(self, data: bytes) -> None:
@@ -380,7 +382,7 @@ class _Connection(asyncio.Protocol):
         if remaining <= 0:
             self.abort()
             return
-        self._watch = self._loop.call_later(min(remaining, FIRST_MESSAGE_TIMEOUT), self._look_again)
+        self._watch = self._loop.call_later(min(remaining, PART_TIMEOUT), self._look_again)
 
 
 def _stream_socket(host: str, port: int) -> socket.socket:

@@ -245,9 +245,6 @@ class UserAgent:
         if leg is None:
             self._refuse(request, key, flow, Refusal(481), now)
             return
-        if not leg.dialog.takes_in_order(request):
-            self._refuse(request, key, flow, Refusal(500, reason="CSeq out of order"), now)
-            return
         if self._full(2 * self._limits.transactions, flow) and request.method != "BYE":
             self._refuse_stateless(request, flow, self._overload())
             return
@@ -255,6 +252,9 @@ class UserAgent:
             target = Target.of_contact(request)
         except WireError as error:
             self._refuse(request, key, flow, Refusal(400, reason=error.reason), now)
+            return
+        if not leg.dialog.takes_in_order(request):
+            self._refuse(request, key, flow, Refusal(500, reason="CSeq out of order"), now)
             return
         replies = Replies(request, flow, "", self._core.server_name)
         exchange: Exchange

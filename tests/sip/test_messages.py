@@ -87,6 +87,11 @@ def test_latin_1_comes_back_byte_for_byte() -> None:
     assert b'From: "Andr\xe9 \xc3\xa9" <sip:' in answer.data
 
 
+def test_an_octet_of_utf_8_that_reads_as_a_latin_1_space_stays() -> None:
+    message = request(Caller(Wire()).request("BYE", headers="Subject:  voil\xc3\xa0 \t"))
+    assert message.headers.get("subject").encode("latin-1").decode() == "voilà"
+
+
 def test_what_follows_the_body_in_a_datagram_is_left_out() -> None:
     message = Caller(Wire()).request("INVITE", body=SDP)
     assert request(b"\r\n\r\n" + message + b"trailing").body == SDP

@@ -119,7 +119,7 @@ async def test_a_stream_without_content_length_is_closed() -> None:
 async def test_a_connection_that_never_says_anything_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(transport_module, "FIRST_MESSAGE_TIMEOUT", 0.1)
+    monkeypatch.setattr(transport_module, "PART_TIMEOUT", 0.1)
     async with Answering() as answering:
         reader, writer = await asyncio.open_connection("127.0.0.1", answering.ports["tcp"])
         writer.write(b"INVITE sip:")

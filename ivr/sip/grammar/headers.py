@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ivr.sip.grammar.scan import is_token, split
+from ivr.sip.grammar.scan import BLANK, is_token, split
 from ivr.wire import WireError
 
 # RFC 3261 §20 and the registry of compact forms.
@@ -45,7 +45,7 @@ class Headers:
         count = 0
         for line in lines:
             name, colon, value = line.partition(":")
-            name = name.strip().lower()
+            name = name.strip(BLANK).lower()
             if not colon or not is_token(name):
                 if salvage:
                     continue
@@ -58,9 +58,9 @@ class Headers:
             name = _COMPACT.get(name, name)
             values = fields.get(name)
             if values is None:
-                fields[name] = [value.strip()]
+                fields[name] = [value.strip(BLANK)]
             else:
-                values.append(value.strip())
+                values.append(value.strip(BLANK))
         if not salvage:
             for name in _ONLY_ONE:
                 if len(fields.get(name, ())) > 1:
@@ -91,7 +91,7 @@ def unfold(text: str) -> list[str]:
     lines: list[list[str]] = []
     for line in text.split("\n"):
         if line[:1] in (" ", "\t") and lines:
-            lines[-1].append(line.strip())
+            lines[-1].append(line.strip(BLANK))
         else:
-            lines.append([line.rstrip()])
+            lines.append([line.rstrip(BLANK)])
     return [" ".join(parts) for parts in lines]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ivr.sip.grammar.scan import Parameters, end_of_quoted, parameters, unquoted
+from ivr.sip.grammar.scan import BLANK, Parameters, end_of_quoted, parameters, unquoted
 from ivr.sip.grammar.uri import split_scheme
 from ivr.wire import WireError
 
@@ -26,7 +26,7 @@ class NameAddr:
 
         Without angle brackets, what follows a semicolon belongs to the header (§20.10).
         """
-        text = text.strip()
+        text = text.strip(BLANK)
         begin = end_of_quoted(text, 0) + 1 if text.startswith('"') else 0
         opening = text.find("<", begin)
         if opening < 0:
@@ -38,13 +38,13 @@ class NameAddr:
             closing = text.find(">", opening)
             if closing < 0:
                 raise WireError("Unterminated angle bracket")
-            display = text[:opening].strip()
+            display = text[:opening].strip(BLANK)
             uri = text[opening + 1 : closing]
-            tail = text[closing + 1 :].lstrip()
+            tail = text[closing + 1 :].lstrip(BLANK)
             if tail and tail[0] != ";":
                 raise WireError("Text after the address")
             tail = tail[1:]
-        uri = uri.strip()
+        uri = uri.strip(BLANK)
         split_scheme(uri)
         if " " in uri or "\t" in uri:
             raise WireError("Whitespace in a URI")

@@ -6,6 +6,9 @@ TOKEN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")
 _IPV6 = frozenset("0123456789abcdefABCDEF:.")
 
+# str.strip() alone would also take octets of UTF-8 that read as Latin-1 spaces.
+BLANK = " \t"
+
 Parameters = dict[str, str | None]
 
 
@@ -61,7 +64,7 @@ def split(text: str, separator: str) -> list[str]:
         parts = text.split(separator)
     else:
         parts = _split_around_quotes(text, separator)
-    return [stripped for part in parts if (stripped := part.strip())]
+    return [stripped for part in parts if (stripped := part.strip(BLANK))]
 
 
 def _split_around_quotes(text: str, separator: str) -> list[str]:

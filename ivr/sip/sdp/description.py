@@ -36,7 +36,7 @@ class Direction(StrEnum):
         return self in (Direction.SENDRECV, Direction.RECVONLY)
 
 
-_DIRECTIONS = frozenset(Direction)
+_DIRECTIONS: frozenset[str] = frozenset(Direction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class SessionDescription:
         """The direction of one of its media: its own, else the session's, else both ways."""
         for attributes in (media.attributes, self.attributes):
             for name, _ in attributes:
-                if name in tuple(Direction):
+                if name in _DIRECTIONS:
                     return Direction(name)
         return Direction.SENDRECV
 

@@ -114,11 +114,13 @@ def _session(local: LocalMedia, media: tuple[MediaDescription, ...]) -> SessionD
 
 
 def _stream(negotiated: Negotiated, port: int) -> MediaDescription:
-    formats = [negotiated.payload_type, *negotiated.dtmf]
+    # Of several clock rates the codec's own comes first: some phones take the first there is.
+    events = sorted(negotiated.dtmf.items(), key=lambda event: event[1])
+    formats = [negotiated.payload_type, *(payload_type for payload_type, _ in events)]
     attributes: list[tuple[str, str]] = [
         ("rtpmap", f"{negotiated.payload_type} {negotiated.codec.upper()}/8000")
     ]
-    for payload_type, rate in negotiated.dtmf.items():
+    for payload_type, rate in events:
         attributes += _events(payload_type, rate)
     direction = Direction.of(sends=negotiated.sends, receives=negotiated.receives)
     attributes += [("ptime", str(negotiated.ptime_ms)), (direction, "")]
