@@ -15,7 +15,10 @@ class State(Enum):
 
 
 class InviteServer:
-    """One INVITE and every copy of it. `send` sends a response; `ended` is called once, last."""
+    """One INVITE and every copy of it. `send` sends a response; `ended` is called once, last.
+
+    `call` names the call it belongs to, "" when it belongs to none.
+    """
 
     __slots__ = (
         "_ended",
@@ -27,6 +30,7 @@ class InviteServer:
         "_send",
         "_silent_until",
         "_timers",
+        "call",
         "state",
     )
 
@@ -39,6 +43,7 @@ class InviteServer:
         reliable: bool,
     ) -> None:
         self.state = State.PROCEEDING
+        self.call = ""
         self._send = send
         self._timers = timers
         self._ended = ended

@@ -16,16 +16,15 @@ from ivr.sip.events import Dropped, DropReason, Event, Invited
 from ivr.sip.exchange import Exchange, InviteExchange, PlainExchange, Refusal
 from ivr.sip.flow import Flow, Outgoing
 from ivr.sip.grammar.uri import Uri
-from ivr.sip.invite_server import InviteServer, State
+from ivr.sip.invite_server import State
 from ivr.sip.message import MAX_MESSAGE, Request, Response, parse, salvage
 from ivr.sip.non_invite_client import State as ClientState
-from ivr.sip.non_invite_server import NonInviteServer
 from ivr.sip.replies import Replies
 from ivr.sip.screening import screen
+from ivr.sip.server_transactions import ServerTransactions, TransactionKey, transaction_key
 from ivr.sip.timers import TIMEOUT
 from ivr.wire import WireError
 
-TransactionKey = tuple[str, ...]
 InviteId = tuple[str, str | None, int]
 
 
@@ -75,9 +74,8 @@ class UserAgent:
     ) -> None:
         self._core = Core(server_name, advertised_host, entropy)
         self._limits = limits
-        self._servers: dict[TransactionKey, InviteServer | NonInviteServer] = {}
+        self._servers = ServerTransactions(self._core)
         self._legs: dict[str, CallLeg] = {}
-        self._invites: dict[TransactionKey, CallLeg] = {}
         self._heard: dict[InviteId, _Heard] = {}
         self._tag_key = entropy(16)
 
@@ -188,11 +186,10 @@ class UserAgent:
             client.received(response.status, now)
 
     def _on_request(self, request: Request, flow: Flow, now: float) -> None:
-        key = _transaction_key(request, request.method)
-        server = self._servers.get(key)
+        key = transaction_key(request, request.method)
         if request.method == "ACK":
-            self._on_ack(request, server, flow, now)
-        elif server is not None:
+            self._on_ack(request, key, flow, now)
+        elif server := self._servers.get(key):
             server.repeated(now)
         elif request.method == "CANCEL":
             self._on_cancel(request, flow, now)
@@ -209,14 +206,9 @@ class UserAgent:
         else:
             self._refuse(request, key, flow, Refusal(481), now)
 
-    def _on_ack(
-        self,
-        request: Request,
-        server: InviteServer | NonInviteServer | None,
-        flow: Flow,
-        now: float,
-    ) -> None:
-        if isinstance(server, InviteServer) and server.state in (State.COMPLETED, State.CONFIRMED):
+    def _on_ack(self, request: Request, key: TransactionKey, flow: Flow, now: float) -> None:
+        server = self._servers.get_invite(key)
+        if server and server.state in (State.COMPLETED, State.CONFIRMED):
             server.acknowledged(now)
             return
         leg = self._leg_of(request)
@@ -224,17 +216,16 @@ class UserAgent:
             self._drop(DropReason.STRAY_ACK, flow)
 
     def _on_cancel(self, request: Request, flow: Flow, now: float) -> None:
-        invite_key = _transaction_key(request, "INVITE")
-        server = self._servers.get(invite_key)
-        if not isinstance(server, InviteServer):
+        invite_key = transaction_key(request, "INVITE")
+        server = self._servers.get_invite(invite_key)
+        if server is None:
             self._refuse(request, invite_key, flow, Refusal(481), now)
             return
-        leg = self._invites.get(invite_key)
+        leg = self._legs.get(server.call)
         tag = leg.call if leg else self._stateless_tag(request)
         replies = Replies(request, flow, tag, self._core.server_name)
-        self._serve(_transaction_key(request, "CANCEL"), replies, flow).respond(
-            replies.write(200), now
-        )
+        cancel_key = transaction_key(request, "CANCEL")
+        self._servers.open(cancel_key, replies, flow).respond(replies.write(200), now)
         if leg:
             leg.cancelled(server, now)
 
@@ -245,7 +236,7 @@ class UserAgent:
         if leg is None:
             self._refuse(request, key, flow, Refusal(481), now)
             return
-        if self._full(2 * self._limits.transactions, flow) and request.method != "BYE":
+        if request.method != "BYE" and self._full(2 * self._limits.transactions, flow):
             self._refuse_stateless(request, flow, self._overload())
             return
         try:
@@ -259,11 +250,13 @@ class UserAgent:
         replies = Replies(request, flow, "", self._core.server_name)
         exchange: Exchange
         if request.method == "INVITE":
-            server = self._serve_invite(key, replies, flow)
+            server = self._servers.open_invite(key, replies, flow)
             exchange = InviteExchange(request, server, replies, target)
-            self._invites[key] = leg
+            server.call = leg.call
         else:
-            exchange = PlainExchange(request, self._serve(key, replies, flow), replies, target)
+            exchange = PlainExchange(
+                request, self._servers.open(key, replies, flow), replies, target
+            )
         leg.receive(exchange, flow, now)
 
     def _on_invite(self, request: Request, key: TransactionKey, flow: Flow, now: float) -> None:
@@ -290,7 +283,7 @@ class UserAgent:
             return
         call = self._core.token()
         replies = Replies(request, flow, call, self._core.server_name)
-        server = self._serve_invite(key, replies, flow)
+        server = self._servers.open_invite(key, replies, flow)
         dialog = Dialog(
             request,
             flow,
@@ -306,7 +299,7 @@ class UserAgent:
             lambda leg, now: self._forget(leg, identity, now),
         )
         self._legs[call] = leg
-        self._invites[key] = leg
+        server.call = call
         self._heard[identity] = _Heard(key)
         server.provisional(replies.write(100))
         sdp = request.body or None
@@ -317,8 +310,8 @@ class UserAgent:
 
         After a refusal that was acknowledged it is a proxy's next try (serial forking).
         """
-        server = self._servers.get(heard.key)
-        unacknowledged = isinstance(server, InviteServer) and server.state is State.COMPLETED
+        server = self._servers.get_invite(heard.key)
+        unacknowledged = server is not None and server.state is State.COMPLETED
         return unacknowledged or not heard.refused
 
     def _forget(self, leg: CallLeg, identity: InviteId, now: float) -> None:
@@ -336,32 +329,6 @@ class UserAgent:
         leg = self._legs.get(request.to.tag or "")
         return leg if leg is not None and leg.dialog.owns(request) else None
 
-    # Transactions.
-
-    def _serve_invite(self, key: TransactionKey, replies: Replies, flow: Flow) -> InviteServer:
-        server = InviteServer(
-            lambda data: self._core.send(replies.destination, data),
-            self._core.timers,
-            lambda: self._end_invite(key),
-            reliable=flow.reliable,
-        )
-        self._servers[key] = server
-        return server
-
-    def _end_invite(self, key: TransactionKey) -> None:
-        del self._servers[key]
-        self._invites.pop(key, None)
-
-    def _serve(self, key: TransactionKey, replies: Replies, flow: Flow) -> NonInviteServer:
-        server = NonInviteServer(
-            lambda data: self._core.send(replies.destination, data),
-            self._core.timers,
-            lambda: self._servers.pop(key),
-            reliable=flow.reliable,
-        )
-        self._servers[key] = server
-        return server
-
     # Refusals.
 
     def _refuse(
@@ -376,7 +343,7 @@ class UserAgent:
             self._refuse_stateless(request, flow, refusal)
             return
         replies = self._replies(request, flow)
-        server = self._serve_invite(key, replies, flow)
+        server = self._servers.open_invite(key, replies, flow)
         InviteExchange(request, server, replies).refuse(refusal, now)
 
     def _refuse_stateless(self, request: Request, flow: Flow, refusal: Refusal) -> None:
@@ -412,28 +379,6 @@ class UserAgent:
 
     def _drop(self, reason: DropReason, flow: Flow) -> None:
         self._core.emit(Dropped(reason, flow))
-
-
-def _transaction_key(request: Request, method: str) -> TransactionKey:
-    """What tells a request from others and makes copies of it one (RFC 3261 §17.2.3).
-
-    `method` is INVITE for the transaction that an ACK or a CANCEL is about.
-    """
-    method = "INVITE" if method == "ACK" else method
-    via = request.via
-    host, port = via.sent_by
-    if via.has_cookie:
-        return via.branch, host, str(port), method
-    # An RFC 2543 client: nothing but all of these together tells requests apart.
-    return (
-        "",
-        request.uri,
-        request.from_.tag or "",
-        request.call_id,
-        str(request.cseq.number),
-        str(via),
-        method,
-    )
 
 
 def _user(uri: str) -> str:
