@@ -250,6 +250,13 @@ class Engine:
         self._collect_ended()
         return bursts
 
+    def next_tick(self, number: int) -> int:
+        """The tick to take after `number`: one at which no packet is due is left out.
+
+        Never two in a row: 20 ms is how long a key may wait to be heard.
+        """
+        return number + 1 if self._playout.is_due(number + 1) else number + 2
+
     def events(self) -> list[tuple[int, KeyPressed | PlayEnded]]:
         """Keys and ends of plays with their slots, in order, since the last asking."""
         events, self._events = self._events, []

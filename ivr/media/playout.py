@@ -25,7 +25,10 @@ from ivr.media.stream import (
 )
 
 SAMPLES_PER_TICK = SAMPLE_RATE * TICK_MS // 1000
+CROWD = 256
+"""Calls that send at one and the same tick before the next ones are given another."""
 _MAX_SAMPLES = SAMPLE_RATE * MAX_PTIME_MS // 1000
+_MAX_PERIOD = MAX_PTIME_MS // TICK_MS
 FIRST_SILENCE = SAMPLE_RATE // 5
 """Samples of silence before the first prompt: phones are slow to open their ear at the answer."""
 
@@ -72,10 +75,12 @@ class Playout:
             if samples <= len(bank)
         }
         self._entropy = entropy
-        self._sending = np.zeros(capacity, np.bool_)
-        self._senders = np.zeros(0, np.int64)  # the slots where it is True
-        self._period = np.ones(capacity, np.int64)  # ticks
-        self._phase = np.zeros(capacity, np.int64)
+        # Of the slots that send every `period` ticks, those due at a tick are at
+        # [period - 1][tick % period].
+        self._senders = [
+            [np.zeros(0, np.int64) for _ in range(period)] for period in range(1, _MAX_PERIOD + 1)
+        ]
+        self._beats: dict[int, tuple[int, int]] = {}  # period and phase of each slot that sends
         self._payload_type = np.zeros(capacity, np.uint8)
         self._codec = np.zeros(capacity, np.int64)  # 0 A-law, 1 µ-law
         self._ssrc = np.zeros(capacity, np.uint32)
@@ -103,26 +108,32 @@ class Playout:
         """End the slot's call; what played ends without a word."""
         self._playing[slot] = False
         self._plays.pop(slot, None)
-        self._set_sending(slot, False)
+        self._stop_sending(slot)
 
     def configure(self, slot: int, params: StreamParams) -> None:
         """Send as agreed from the next tick on; a play under way goes on in the new codec."""
         self._payload_type[slot] = params.payload_type
         self._codec[slot] = _CODECS.index(Codec(params.codec))
         sending = params.sends and params.remote is not None
-        period = params.ptime_ms // TICK_MS
-        if sending and (not self._sending[slot] or self._period[slot] != period):
-            alike = self._sending & (self._period == period)
-            load = np.bincount(self._phase[alike], minlength=period)
-            self._period[slot] = period
-            self._phase[slot] = int(load.argmin())
-        if sending and not self._sending[slot]:
+        if sending and slot not in self._beats:
             self._marker[slot] = MARKER  # a talk spurt begins (RFC 3551 section 4.1)
-        self._set_sending(slot, sending)
+        if not sending:
+            self._stop_sending(slot)
+        elif self._beats.get(slot, (0, 0))[0] != params.ptime_ms // TICK_MS:
+            self._stop_sending(slot)
+            self._start_sending(slot, params.ptime_ms // TICK_MS)
 
-    def _set_sending(self, slot: int, sending: bool) -> None:
-        self._sending[slot] = sending
-        self._senders = np.flatnonzero(self._sending)
+    def _start_sending(self, slot: int, period: int) -> None:
+        senders = self._senders[period - 1]
+        phase = _free_phase([len(slots) for slots in senders])
+        senders[phase] = np.append(senders[phase], slot)
+        self._beats[slot] = period, phase
+
+    def _stop_sending(self, slot: int) -> None:
+        if slot in self._beats:
+            period, phase = self._beats.pop(slot)
+            slots = self._senders[period - 1][phase]
+            self._senders[period - 1][phase] = slots[slots != slot]
 
     def play(self, slot: int, number: int, clips: Sequence[Clip], *, barge_in: bool) -> None:
         """Play clips one after the other in place of what plays. ValueError: not in the bank."""
@@ -152,13 +163,15 @@ class Playout:
 
     def tick(self, number: int) -> list[Burst]:
         """The packets due at tick `number`; each tick later than the last."""
-        senders = self._senders
-        due = senders[number % self._period[senders] == self._phase[senders]]
-        periods = self._period[due]
         return [
-            self._pack(due[periods == period], int(period) * SAMPLES_PER_TICK, number)
-            for period in np.flatnonzero(np.bincount(periods))
+            self._pack(slots, period * SAMPLES_PER_TICK, number)
+            for period, senders in enumerate(self._senders, 1)
+            if (slots := senders[number % period]).size
         ]
+
+    def is_due(self, number: int) -> bool:
+        """Whether any packet is due at tick `number`."""
+        return any(senders[number % len(senders)].size for senders in self._senders)
 
     def _pack(self, slots: NDArray[np.int64], samples: int, tick: int) -> Burst:
         count = len(slots)
@@ -224,3 +237,13 @@ class Playout:
     def sent(self, slot: int) -> tuple[int, int]:
         """Packets and payload octets sent so far."""
         return int(self._sent[slot]), int(self._octets[slot])
+
+
+def _free_phase(load: Sequence[int]) -> int:
+    """The phase for one more call of a period whose phases have `load` calls.
+
+    An even one, so that the worker may sleep through the odd ticks, until those are crowded.
+    """
+    phases = range(len(load))
+    phase = min(phases[::2], key=load.__getitem__)
+    return phase if load[phase] < CROWD else min(phases, key=load.__getitem__)

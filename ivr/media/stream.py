@@ -84,7 +84,7 @@ class StreamStats:
     """One call's sound, at its end or so far.
 
     `sent`, `received`: RTP packets; `lost`: those that never came (RFC 3550 A.3); `jitter_ms`:
-    RFC 3550 A.8, arrivals known to the grain of a tick; `mos`: 1 to 4.5, or 0 when nothing was
+    RFC 3550 A.8, arrivals known to the grain of 20 ms; `mos`: 1 to 4.5, or 0 when nothing was
     received (`quality.mean_opinion_score`); `ways`: how keys were heard; `strangers`: packets
     dropped because they came from somebody else.
     """

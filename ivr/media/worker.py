@@ -93,30 +93,28 @@ class Worker:
     def run(self) -> None:
         """Serve until the front is gone (`FrontGone`)."""
         self._report(link.Ready())
+        self._flush()
         doorbell = select.epoll()
         doorbell.register(self._front, select.EPOLLIN)
-        number = 0
-        deadline = time.monotonic() + TICK
+        number, start = 0, 0.0  # the last tick; when tick 0 was
         while True:
             now = time.monotonic()
+            following = self._engine.next_tick(number)
+            late = now - (start + following * TICK)
             if not self._engine.calls:
                 # Nobody to keep time for: sleep until an order, or until a port has rested.
                 doorbell.poll(self._idle_timeout(now))
-                deadline = time.monotonic() + TICK
+                start = time.monotonic() - number * TICK
                 self._read_orders()
-            elif now < deadline:
-                if doorbell.poll(deadline - now):
+            elif late < 0:
+                if doorbell.poll(-late):
                     self._read_orders()
             else:
-                number += 1
-                late = now - deadline
                 if late > TICK:
                     self._late_ticks += 1
                 if late > MAX_CATCH_UP:
-                    skipped = int(late / TICK)
-                    number += skipped
-                    deadline += skipped * TICK
-                deadline += TICK
+                    following += int(late / TICK)
+                number = following
                 self._tick(number, now)
             self._ports.advance(time.monotonic())
             self._flush()
@@ -311,8 +309,8 @@ class Worker:
                     self._report(link.Ended(call, play, clips_begun, barged))
 
     def _report(self, report: link.Report) -> None:
+        """Put it with what `run` sends once a round: each send wakes the front."""
         self._backlog += link.encode(report)
-        self._flush()
 
     def _flush(self) -> None:
         """Send what the link takes just now. Raises `FrontGone` past `link.MAX_BACKLOG`."""

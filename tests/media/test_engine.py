@@ -10,7 +10,7 @@ import pytest
 
 from ivr.media import rtcp
 from ivr.media.engine import Engine, NoSlot
-from ivr.media.playout import Burst
+from ivr.media.playout import CROWD, Burst
 from ivr.media.stream import Address, Clip, KeyPressed, PlayEnded, StreamParams
 from tests.media.packets import PEER, SILENCE, arrivals, event, mixed, packet
 
@@ -186,11 +186,46 @@ def test_a_new_codec_takes_over_in_the_middle_of_a_prompt() -> None:
     assert sound(packets[:2]) == ULAW[800 : 800 + 640].tobytes()
 
 
-def test_calls_are_spread_over_the_ticks() -> None:
-    engine = Engine(10, np.zeros(20, np.uint8))
-    for _ in range(10):
-        engine.configure(engine.open(0.0, "c"), PARAMS)
-    assert [len(rows(engine.tick(number, 0.0))) for number in range(1, 5)] == [5] * 4
+def opened(ptimes: Sequence[int]) -> Engine:
+    """An engine with a call of each ptime."""
+    engine = Engine(len(ptimes), np.zeros(2 * BANK_SIZE, np.uint8))
+    for ptime in ptimes:
+        engine.configure(engine.open(0.0, "c"), replace(PARAMS, ptime_ms=ptime))
+    return engine
+
+
+def taken(engine: Engine, last: int) -> list[int]:
+    """The ticks that a worker takes, up to `last`."""
+    ticks = [engine.next_tick(0)]
+    while ticks[-1] < last:
+        ticks.append(engine.next_tick(ticks[-1]))
+    return ticks
+
+
+@pytest.mark.parametrize("ptimes", [[], [20], [20] * CROWD, [20, 40, 60]])
+def test_a_tick_at_which_nothing_is_due_is_left_out(ptimes: list[int]) -> None:
+    assert taken(opened(ptimes), 12) == [2, 4, 6, 8, 10, 12]
+
+
+@pytest.mark.parametrize("ptimes", [[10], [20, 30], [20, 50], [20] * (CROWD + 1)])
+def test_a_tick_at_which_something_is_due_is_taken(ptimes: list[int]) -> None:
+    engine = opened(ptimes)
+    sent = sum(len(rows(engine.tick(number, 0.0))) for number in taken(engine, 300))
+    assert sent == sum(3000 // ptime for ptime in ptimes)
+
+
+def test_calls_beyond_a_crowd_are_spread_over_the_ticks() -> None:
+    engine = opened([20] * (2 * CROWD + 10))
+    half = CROWD + 5
+    assert [len(rows(engine.tick(number, 0.0))) for number in range(1, 5)] == [half] * 4
+
+
+def test_a_call_that_ends_or_holds_takes_its_ticks_with_it() -> None:
+    engine = opened([20, 10, 10])
+    assert taken(engine, 4) == [1, 2, 3, 4]
+    engine.close(1, 0.0, 0.0)
+    engine.configure(2, replace(PARAMS, sends=False))
+    assert taken(engine, 4) == [2, 4]
 
 
 def test_calls_of_different_ptime_and_codec_in_one_tick() -> None:
