@@ -143,6 +143,22 @@ def unlock(
 
 
 @app.command()
+def redeem(
+    agent: AgentOption, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False
+) -> None:
+    """Tell whose file a transferred call is about. Its reference is one line on standard input, and
+    good for once."""
+    settings = _settings(config)
+    reference = _line("the reference of the call")
+    identity = _serve(settings, lambda service: service.redeem_reference(reference, agent))
+    if identity is None:
+        _tell({"ok": False}, "This reference is unknown, used, or too old.", as_json)
+        raise typer.Exit(REFUSED)
+    content = {"ok": True, "caf": identity.caf, "matricule": identity.matricule}
+    _tell(content, f"Caf {identity.caf}, file {identity.matricule}", as_json)
+
+
+@app.command()
 def create_password(
     caf: CafOption,
     matricule: MatriculeOption,

@@ -177,11 +177,13 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A telephone number of a file, as it was written down, and whose it is."""
+    """A telephone number of a file, as it was written down, and whose it is. `previous`: the
+    number that it took the place of at `changed_at`; None when it took none's."""
 
     owner_id: str
     number: str = field(repr=False)
     changed_at: datetime
+    previous: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from auth_core.model import (
     Verdict,
     masked,
 )
+from auth_core.references import References
 from auth_core.settings import AuthSettings
 from auth_core.store import repository
 from auth_core.store.audit import Act, AuditEntry, AuditTrail
@@ -89,6 +90,7 @@ class AuthService:
         self._hasher = Hasher(pepper, settings.argon2, settings.hash_threads)
         self._trail = AuditTrail(pepper)
         self._outbox = Outbox(outbox_key)
+        self._references = References(pepper, self._trail)
         tempo, callers = Tempo(settings.failure_floor, sleep, monotonic), Callers(pepper)
         self._authenticator = Authenticator(
             settings, database, self._hasher, self._trail, callers, tempo, clock
@@ -192,6 +194,21 @@ class AuthService:
             await self._trail.append(
                 connection, Act.CERTIFICATE_REQUESTED, source, now, session.file_id
             )
+
+    async def transfer_reference(self, session: Session) -> str:
+        """What a transferred call carries in place of Caf and matricule: a random text that an
+        advisor may redeem once, within 10 minutes. Raises SessionEnded."""
+        await self._check(session)
+        now, source = self._clock(), Source(session.channel)
+        async with self._database.begin() as connection:
+            return await self._references.issue(connection, session, source, now)
+
+    async def redeem_reference(self, reference: str, agent: str) -> Identity | None:
+        """Whose file a transferred call is about, for a named advisor; None when the reference is
+        unknown, used before or too old. Raises AuthError when nobody is named."""
+        now, source = self._clock(), _back_office(agent)
+        async with self._database.begin() as connection:
+            return await self._references.redeem(connection, reference, source, now)
 
     def availability(self, session: Session, service: Service) -> Availability:
         """What this session may do with `service`."""

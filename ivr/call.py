@@ -6,7 +6,6 @@ the sound by `_on_media`. Both only note what happened; the call's own task acts
 
 import asyncio
 import contextlib
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from auth_core import AuthService, Session
+from auth_core import AuthService
 from ivr.config import Config, LineSection
 from ivr.dialplan.collector import Collector
 from ivr.dialplan.interpreter import CallContext, Ending, Run
@@ -177,7 +176,6 @@ class Call:
             hours=self._line.hours,
             advisor=self._line.advisor,
             caller=self._invited.caller or None,
-            reference=_one_time_reference,
         )
         run = Run(self._plan, self, self._house.people, context)
         try:
@@ -370,8 +368,3 @@ class Call:
     def _check(self) -> None:
         if self._over is not None:
             raise CallEnded
-
-
-def _one_time_reference(_session: Session) -> str:
-    """What an advisor's desktop redeems for the file of the caller put through to it."""
-    return secrets.token_urlsafe(16)

@@ -36,6 +36,9 @@ class Act(StrEnum):
     LOST_PASSWORD = "lost_password"  # noqa: S105 - the name of an act
     LETTER_INSTEAD = "letter_instead"  # of a text message that did not arrive
     CERTIFICATE_REQUESTED = "certificate_requested"
+    TRANSFER_REFERENCE = "transfer_reference"
+    REFERENCE_REDEEMED = "reference_redeemed"
+    REFERENCE_REFUSED = "reference_refused"
     UNLOCKED = "unlocked"
     SHOWN = "shown"
     DEMO_RESET = "demo_reset"

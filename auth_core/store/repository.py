@@ -56,12 +56,25 @@ async def find_file(connection: AsyncConnection, identity: Identity) -> CaseFile
     )
 
 
+async def identity_of(connection: AsyncConnection, file_id: str) -> Identity | None:
+    """What names this file now; None when nothing does."""
+    identities = tables.identities
+    row = (
+        await connection.execute(
+            select(identities.c.caf, identities.c.matricule).where(
+                identities.c.file_id == file_id, identities.c.retired_at.is_(None)
+            )
+        )
+    ).one_or_none()
+    return None if row is None else Identity(row.caf, row.matricule)
+
+
 async def phones_of(connection: AsyncConnection, file_id: str) -> tuple[Phone, ...]:
     phones = tables.phones
     rows = await connection.execute(
         select(phones).where(phones.c.file_id == file_id).order_by(phones.c.id)
     )
-    return tuple(Phone(row.person_id, row.number, row.changed_at) for row in rows)
+    return tuple(Phone(row.person_id, row.number, row.changed_at, row.previous) for row in rows)
 
 
 async def with_people(connection: AsyncConnection, case_file: CaseFile) -> CaseFile:
@@ -119,7 +132,12 @@ async def add_file(
     rows: dict[Any, list[dict[str, Any]]] = {
         tables.persons: [_person_row(file_id, person) for person in case_file.persons],
         tables.phones: [
-            {"person_id": p.owner_id, "number": p.number, "changed_at": p.changed_at}
+            {
+                "person_id": p.owner_id,
+                "number": p.number,
+                "changed_at": p.changed_at,
+                "previous": p.previous,
+            }
             for p in case_file.phones
         ],
         tables.addresses: [
@@ -370,6 +388,28 @@ def _moments(text: str) -> tuple[datetime, ...]:
 
 def _texts(moments: Iterable[datetime]) -> str:
     return json.dumps([at.isoformat() for at in moments])
+
+
+async def add_transfer_reference(
+    connection: AsyncConnection, digest: bytes, file_id: str, expires_at: datetime, now: datetime
+) -> None:
+    """Keep a reference; those whose time is over go."""
+    table = tables.transfer_references
+    await connection.execute(delete(table).where(table.c.expires_at <= now))
+    await connection.execute(
+        insert(table).values(digest=digest, file_id=file_id, expires_at=expires_at)
+    )
+
+
+async def take_transfer_reference(
+    connection: AsyncConnection, digest: bytes, now: datetime
+) -> str | None:
+    """Use a reference up, and return its file; None when there is none or its time is over."""
+    table = tables.transfer_references
+    valid = (table.c.digest == digest, table.c.expires_at > now)
+    file_id: str | None = await connection.scalar(select(table.c.file_id).where(*valid))
+    taken = await connection.execute(delete(table).where(*valid))
+    return file_id if taken.rowcount == 1 else None
 
 
 async def key_checks(connection: AsyncConnection, purpose: str) -> dict[int, bytes]:

@@ -105,6 +105,8 @@ phones = Table(
     _file_id(),
     Column("person_id", String(64), ForeignKey("persons.id", ondelete="CASCADE"), nullable=False),
     Column("number", Text, nullable=False),
+    # The number that this one took the place of, while the owner may still need to be told there.
+    Column("previous", Text),
     Column("changed_at", Moment, nullable=False),
 )
 
@@ -153,7 +155,9 @@ credentials = Table(
     Column("salt", LargeBinary, nullable=False),
     Column("tag", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
-    Column("expires_at", Moment),
+    Column("expires_at", Moment, index=True),
+    # When its owner was told that it expires soon.
+    Column("noticed_at", Moment),
 )
 
 # `revision` grows at each write: the condition of the one UPDATE that charges a try.
@@ -198,6 +202,25 @@ messages = Table(
     Column("tried_at", Moment, index=True),
     Column("sent_at", Moment),
     Index("ix_messages_state_due_at", "state", "due_at"),
+)
+
+# What an advisor's desktop redeems for the file of a caller who was put through to it.
+transfer_references = Table(
+    "transfer_references",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    _file_id(),
+    Column("expires_at", Moment, nullable=False, index=True),
+)
+
+# What somebody of the back office must look at.
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _file_id(),
+    Column("kind", String(32), nullable=False),
+    Column("created_at", Moment, nullable=False),
 )
 
 audit = Table(

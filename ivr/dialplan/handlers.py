@@ -3,6 +3,7 @@
 A handler gets the scene and its node, and returns the name of the next node, or None at the end.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -253,22 +254,24 @@ async def transfer(scene: Scene, node: nodes.Transfer) -> str | None:
         return node.refused
     if node.prompts:
         await scene.phone.play(node.prompts)
-    if not await scene.phone.transfer(target, transfer_headers(scene)):
+    if not await scene.phone.transfer(target, await transfer_headers(scene)):
         return node.refused
     scene.facts.transferred_to = target
     scene.facts.end_reason = Ending.TRANSFERRED
     return None
 
 
-def transfer_headers(scene: Scene) -> list[tuple[str, str]]:
+async def transfer_headers(scene: Scene) -> list[tuple[str, str]]:
     """What a REFER tells the advisor's desktop of an authenticated caller: a one-time reference,
     and Caf and matricule only where the signalling is encrypted. Nothing of anybody else."""
     session: Session | None = scene.session
     if session is None:
         return []
     headers: list[tuple[str, str]] = []
-    if scene.context.reference is not None:
-        headers.append((REFERENCE_HEADER, scene.context.reference(session)))
+    # An advisor without a reference is better than none.
+    with contextlib.suppress(Trouble):
+        reference = await scene.trust(scene.people.transfer_reference(session))
+        headers.append((REFERENCE_HEADER, reference))
     if scene.context.secure:
         headers += [(CAF_HEADER, session.caf), (MATRICULE_HEADER, session.matricule)]
     return headers

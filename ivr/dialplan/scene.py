@@ -44,8 +44,7 @@ class CallContext:
 
     `caf`: of the line dialled; None on the national line. `advisor`: SIP URI for transfers; None
     when there is none. `caller`: number, None when withheld. `secure`: the signalling runs over
-    TLS, so that a transfer may carry Caf and matricule. `reference`: makes the one-time reference
-    that the advisor's desktop redeems.
+    TLS, so that a transfer may carry Caf and matricule.
     """
 
     call_id: str
@@ -58,7 +57,6 @@ class CallContext:
     trunk: str | None = None
     secure: bool = False
     clock: Callable[[], datetime] = _now
-    reference: Callable[[Session], str] | None = None
 
     def source(self) -> Source:
         """The call, as the authentication service wants to know it."""

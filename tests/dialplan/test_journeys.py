@@ -441,23 +441,31 @@ async def test_the_same_matricule_in_another_caf_has_its_own_secret(people: Auth
 
 
 async def test_an_advisor_gets_a_reference_and_nothing_more_in_clear(people: AuthService) -> None:
-    asked: list[Session] = []
-
-    def reference(session: Session) -> str:
-        asked.append(session)
-        return "one-time"
-
     keys = ("0123456", HEAR, "4821#", HEAR, HEAR, HEAR, "0")
-    phone, _ = await live(people, *keys, context=replace(PARIS, reference=reference))
-    assert phone.transfers == [("sip:advisors@192.0.2.1", (("X-Auth-Reference", "one-time"),))]
-    assert [session.matricule for session in asked] == ["0123456"]
+    phone, _ = await live(people, *keys)
+    [(target, [(name, reference)])] = phone.transfers
+    assert (target, name) == ("sip:advisors@192.0.2.1", "X-Auth-Reference")
+    assert await people.redeem_reference(reference, "M. Petit") == Identity("751", "0123456")
+    assert await people.redeem_reference(reference, "M. Petit") is None
 
 
 async def test_an_advisor_gets_caf_and_matricule_on_an_encrypted_trunk(people: AuthService) -> None:
     keys = ("0123456", HEAR, "4821#", HEAR, HEAR, HEAR, "0")
     phone, _ = await live(people, *keys, context=replace(PARIS, secure=True))
     [(_, headers)] = phone.transfers
-    assert headers == (("X-Auth-Caf", "751"), ("X-Auth-Matricule", "0123456"))
+    assert headers[1:] == (("X-Auth-Caf", "751"), ("X-Auth-Matricule", "0123456"))
+
+
+async def test_an_advisor_is_found_even_when_no_reference_can_be_made(
+    people: AuthService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: Session) -> str:
+        raise OSError
+
+    monkeypatch.setattr(people, "transfer_reference", fail)
+    phone, facts = await live(people, "0123456", HEAR, "4821#", HEAR, HEAR, HEAR, "0")
+    assert phone.transfers == [("sip:advisors@192.0.2.1", ())]
+    assert facts.transferred_to == "sip:advisors@192.0.2.1"
 
 
 @pytest.mark.parametrize("configured", [True, False])
