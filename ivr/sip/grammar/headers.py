@@ -23,6 +23,22 @@ _COMPACT = {
     "v": "via",
     "x": "session-expires",
 }
+# The names as nearly everybody writes them: found by one look-up, with nothing left to check.
+_USUAL = {
+    "-".join(part.capitalize() for part in name.split("-")): name
+    for name in (
+        *_COMPACT.values(),
+        "accept",
+        "allow",
+        "max-forwards",
+        "min-se",
+        "p-asserted-identity",
+        "record-route",
+        "require",
+        "route",
+        "user-agent",
+    )
+} | {"CSeq": "cseq", "Call-ID": "call-id"}
 # Twice in one message, each of these would let two readers see two different messages.
 _ONLY_ONE = ("from", "to", "call-id", "cseq", "content-length", "max-forwards")
 
@@ -44,9 +60,9 @@ class Headers:
         fields: dict[str, list[str]] = {}
         count = 0
         for line in lines:
-            name, colon, value = line.partition(":")
-            name = name.strip(BLANK).lower()
-            if not colon or not is_token(name):
+            written, colon, value = line.partition(":")
+            name = _USUAL.get(written) or _full_name(written)
+            if not colon or not name:
                 if salvage:
                     continue
                 raise WireError("Malformed header line")
@@ -55,7 +71,6 @@ class Headers:
                 if salvage:
                     break
                 raise WireError("Too many header fields")
-            name = _COMPACT.get(name, name)
             values = fields.get(name)
             if values is None:
                 fields[name] = [value.strip(BLANK)]
@@ -82,6 +97,12 @@ class Headers:
 
     def __contains__(self, name: str) -> bool:
         return name in self._fields
+
+
+def _full_name(written: str) -> str:
+    """A name as `Headers` keeps it, "" for what is none."""
+    name = written.strip(BLANK).lower()
+    return _COMPACT.get(name, name) if is_token(name) else ""
 
 
 def unfold(text: str) -> list[str]:
