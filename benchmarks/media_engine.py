@@ -80,7 +80,7 @@ def engine_cost(calls: int, seconds: float) -> Cost:
     for phase in range(ticks_per_packet):
         data = np.ascontiguousarray(rows[phase::ticks_per_packet])
         lengths = np.full(len(data), rtp.HEADER_SIZE + SAMPLES, np.int64)
-        phases.append(Arrivals(data, lengths, slots[phase::ticks_per_packet], [peer] * len(data)))
+        phases.append(Arrivals(data, lengths, slots[phase::ticks_per_packet], None))
     used = 0.0
     for number in range(1, round(seconds * 1000 / TICK_MS)):
         arrivals = phases[number % ticks_per_packet]

@@ -5,7 +5,6 @@ come out. A call is a slot, a number below `capacity`. Only rare things (keys, R
 which a clip ends) take Python per packet.
 """
 
-import operator
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,13 +33,14 @@ class Arrivals:
     """Datagrams that came to RTP ports, in the order of arrival.
 
     `data`: (M, rtp.MAX_PACKET) uint8; `lengths`: (M,) int64, bytes of each row; `slots`: M calls;
-    `sources`: M addresses.
+    `sources`: M addresses, or None when each is where the call's RTP goes to (`Engine.peers`), as a
+    connected socket ensures.
     """
 
     data: NDArray[np.uint8]
     lengths: NDArray[np.int64]
     slots: Sequence[int]
-    sources: Sequence[Address]
+    sources: Sequence[Address] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,10 @@ class Engine:
         self._latched = np.zeros(capacity, np.bool_)
         self._report_due = np.full(capacity, np.inf)
         self.peers: list[Address | None] = [None] * capacity
-        """Where each call's RTP goes to, and once it is latched the only one it hears."""
+        """Where each call's RTP goes to, and once it is latched the only one it hears.
+
+        It changes in `configure`, and in `receive` for a call that somebody else sent to.
+        """
         self.malformed = 0
         """Datagrams dropped because they were not RTP, RTCP or telephone events."""
 
@@ -172,16 +175,16 @@ class Engine:
         self.malformed += len(slots) - int(np.count_nonzero(packets.valid))
         is_sound = packets.payload_type == self._sound_type[slots]
         event_rate = self._event_rate[slots, packets.payload_type]
-        peers = self.peers
-        admitted = self._latched[slots] & np.fromiter(
-            map(operator.eq, arrivals.sources, [peers[slot] for slot in arrivals.slots]),
-            np.bool_,
-            len(slots),
-        )
-        for row in np.flatnonzero(packets.valid & ~admitted).tolist():
-            expected = bool(is_sound[row] or event_rate[row])
-            admitted[row] = self._admit(arrivals.slots[row], arrivals.sources[row], expected)
-        rows = np.flatnonzero(packets.valid & admitted)
+        rows = np.flatnonzero(packets.valid)
+        if arrivals.sources is None:
+            self._latched[slots[rows]] = True
+        else:
+            expected = is_sound | (event_rate > 0)
+            admitted = [
+                self._admit(arrivals.slots[row], arrivals.sources[row], bool(expected[row]))
+                for row in rows.tolist()
+            ]
+            rows = rows[admitted]
         self._reception.update(slots[rows], packets, rows, is_sound[rows], now)
         for row in rows[event_rate[rows] > 0].tolist():
             self._telephone_event(int(slots[row]), packets, row, int(event_rate[row]), now)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ivr.media.stream import NoPortsLeft
+from ivr.media.stream import Address, NoPortsLeft
 
 _TRIES = 64  # pairs that the system may offer half taken before we give up
 
@@ -19,6 +19,27 @@ class PortPair:
     rtp: socket.socket
     rtcp: socket.socket
     port: int
+
+    def connect(self, remote: Address) -> socket.socket:
+        """A socket on the RTP port for `remote` alone; `rtp` goes on to hear everybody else.
+
+        Raises OSError: no way leads to `remote`, or no descriptor is left.
+        """
+        udp = socket.socket(self.rtp.family, socket.SOCK_DGRAM)
+        try:
+            udp.setblocking(False)
+            _share(self.rtp, udp, allowed=True)
+            udp.bind(self.rtp.getsockname())
+            udp.connect(remote)
+        except OSError:
+            udp.close()
+            raise
+        finally:
+            _share(self.rtp, udp, allowed=False)  # from here on nobody else can bind the port
+        with contextlib.suppress(OSError):
+            while True:
+                udp.recv(1)  # may be anybody's: it came before the connection was made
+        return udp
 
     def close(self) -> None:
         """Give the ports back to the system."""
@@ -129,6 +150,13 @@ class PortPool:
             udp.close()
             raise
         return udp
+
+
+def _share(*sockets: socket.socket, allowed: bool) -> None:
+    """Let sockets that are open bind one port, or no longer."""
+    for udp in sockets:
+        if udp.fileno() != -1:
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(allowed))
 
 
 def _must_be_taken(error: OSError) -> None:

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -48,13 +49,20 @@ class FrontGone(Exception):  # noqa: N818 - the way this process is told to end
     """The front closed the link, or stopped reading it."""
 
 
-@dataclass(frozen=True, slots=True)
+_Heard = TypeVar("_Heard", int, tuple[int, Address])
+_Ears = dict[int, tuple[Callable[[memoryview], _Heard], int]]
+"""By descriptor: how to read a datagram into memory, and whose it is (slot)."""
+
+
+@dataclass(slots=True)
 class _Line:
-    """One call's sockets."""
+    """One call's sockets. `connection` is the one for `remote`; `ports.rtp` is for the rest."""
 
     call: int
     slot: int
     ports: PortPair
+    remote: Address | None = None
+    connection: socket.socket | None = None
 
 
 class Worker:
@@ -74,10 +82,10 @@ class Worker:
         self._by_slot: dict[int, _Line] = {}
         self._by_rtcp: dict[int, _Line] = {}
         # Bound methods at hand: the two loops that run for every packet look nothing else up.
-        self._senders: dict[int, Callable[[memoryview, Address], int]] = {}
-        self._receivers: dict[int, tuple[Callable[[memoryview], tuple[int, Address]], int]] = {}
-        self._rtp = select.epoll()
-        self._rtcp = select.epoll()
+        self._senders: dict[int, Callable[[memoryview], int]] = {}
+        self._peers: _Ears[int] = {}
+        self._anyone: _Ears[tuple[int, Address]] = {}
+        self._peers_poll, self._anyone_poll, self._rtcp_poll = (select.epoll() for _ in range(3))
         memory = memoryview(bytearray(_BATCH * rtp.MAX_PACKET))
         self._rows = np.frombuffer(memory, np.uint8).reshape(_BATCH, rtp.MAX_PACKET)
         self._row_views = [
@@ -127,7 +135,8 @@ class Worker:
 
     def _tick(self, number: int, now: float) -> None:
         self._receive_rtcp(now)
-        self._receive_rtp(now)
+        self._drain(self._peers_poll, self._peers, self._hear_peers, now)
+        self._drain(self._anyone_poll, self._anyone, self._hear_anyone, now)
         for burst in self._engine.tick(number, now):
             self._send_rtp(burst)
         for datagram in self._engine.reports(now, time.time()):
@@ -135,56 +144,92 @@ class Worker:
         self._report_events()
 
     def _send_rtp(self, burst: Burst) -> None:
-        peers, senders = self._engine.peers, self._senders
+        senders = self._senders
         width = burst.data.shape[1]
         packets = burst.data.data.cast("B")
         begin = 0
         for slot in burst.slots.tolist():
             end = begin + width
-            peer = peers[slot]
-            if peer is not None:
-                try:
-                    senders[slot](packets[begin:end], peer)
-                except OSError:
-                    self._unsent += 1  # no route, or a full buffer: the packet is lost
+            try:
+                senders[slot](packets[begin:end])
+            except OSError:
+                self._send_again(slot, packets[begin:end])
             begin = end
 
-    def _receive_rtp(self, now: float) -> None:
-        """Drain what has come, in rounds of one datagram per call, into the engine."""
-        views, receivers = self._row_views, self._receivers
-        lengths: list[int] = []
+    def _send_again(self, slot: int, packet: memoryview) -> None:
+        """Send what failed: the fault may be what ICMP told of an earlier packet."""
+        try:
+            self._senders[slot](packet)
+        except OSError:
+            self._unsent += 1  # no route, or a full buffer: the packet is lost
+
+    def _drain(
+        self,
+        poll: select.epoll,
+        ears: _Ears[_Heard],
+        hear: Callable[[list[int], list[_Heard], float], None],
+        now: float,
+    ) -> None:
+        """Read what has come, in rounds of one datagram per socket; `hear` gets it in batches."""
+        views = self._row_views
         slots: list[int] = []
-        sources: list[Address] = []
-        count = 0
+        heard: list[_Heard] = []
         for _ in range(_ROUNDS):
-            readable = self._rtp.poll(0, _BATCH - count)
+            readable = poll.poll(0, _BATCH - len(heard))
             if not readable:
                 break
             for descriptor, _ in readable:
-                receive, slot = receivers[descriptor]
+                receive, slot = ears[descriptor]
                 try:
-                    length, source = receive(views[count])
+                    heard.append(receive(views[len(heard)]))
                 except OSError:
                     continue
-                lengths.append(length)
                 slots.append(slot)
-                sources.append(source if len(source) == 2 else source[:2])
-                count += 1
-            if count == _BATCH:
-                self._hand_over(lengths, slots, sources, now)
-                lengths, slots, sources, count = [], [], [], 0
-        if count:
-            self._hand_over(lengths, slots, sources, now)
+            if len(heard) == _BATCH:
+                hear(slots, heard, now)
+                slots, heard = [], []
+        if heard:
+            hear(slots, heard, now)
 
-    def _hand_over(
-        self, lengths: list[int], slots: list[int], sources: list[Address], now: float
-    ) -> None:
-        count = len(lengths)
-        data = self._rows[:count]
-        self._engine.receive(Arrivals(data, np.array(lengths, np.int64), slots, sources), now)
+    def _hear_peers(self, slots: list[int], lengths: list[int], now: float) -> None:
+        data = self._rows[: len(slots)]
+        self._engine.receive(Arrivals(data, np.array(lengths, np.int64), slots, None), now)
+
+    def _hear_anyone(self, slots: list[int], heard: list[tuple[int, Address]], now: float) -> None:
+        data = self._rows[: len(slots)]
+        lengths = np.array([length for length, _ in heard], np.int64)
+        sources = [source[:2] for _, source in heard]
+        self._engine.receive(Arrivals(data, lengths, slots, sources), now)
+        for slot in set(slots):
+            self._follow(self._by_slot[slot])
+
+    def _follow(self, line: _Line) -> None:
+        """Connect the call to where its RTP goes to, where that has changed."""
+        remote = self._engine.peers[line.slot]
+        if remote is None or remote == line.remote:
+            return
+        self._disconnect(line)
+        line.remote = remote
+        try:
+            connection = line.ports.connect(remote)
+        except OSError:
+            # No route for now, or no descriptor: the socket that hears anyone does it all.
+            self._senders[line.slot] = lambda packet: line.ports.rtp.sendto(packet, remote)
+            return
+        line.connection = connection
+        self._senders[line.slot] = connection.send
+        self._peers[connection.fileno()] = (connection.recv_into, line.slot)
+        self._peers_poll.register(connection, select.EPOLLIN)
+
+    def _disconnect(self, line: _Line) -> None:
+        if line.connection is not None:
+            self._peers_poll.unregister(line.connection)
+            del self._peers[line.connection.fileno()]
+            line.connection.close()
+            line.connection = None
 
     def _receive_rtcp(self, now: float) -> None:
-        for descriptor, _ in self._rtcp.poll(0, _BATCH):
+        for descriptor, _ in self._rtcp_poll.poll(0, _BATCH):
             line = self._by_rtcp[descriptor]
             with contextlib.suppress(OSError):
                 data, source = line.ports.rtcp.recvfrom(rtcp.MAX_PACKET)
@@ -224,6 +269,7 @@ class Worker:
         match order:
             case link.Configure(_, params):
                 self._engine.configure(line.slot, self._reachable(params))
+                self._follow(line)
             case link.Play(_, play, clips, barge_in):
                 self._engine.play(line.slot, play, clips, barge_in=barge_in)
             case link.Stop():
@@ -260,20 +306,21 @@ class Worker:
         line = _Line(call, slot, ports)
         self._by_call[call] = self._by_slot[slot] = line
         self._by_rtcp[ports.rtcp.fileno()] = line
-        self._senders[slot] = ports.rtp.sendto
-        self._receivers[ports.rtp.fileno()] = (ports.rtp.recvfrom_into, slot)
-        self._rtp.register(ports.rtp, select.EPOLLIN)
-        self._rtcp.register(ports.rtcp, select.EPOLLIN)
+        self._anyone[ports.rtp.fileno()] = (ports.rtp.recvfrom_into, slot)
+        self._anyone_poll.register(ports.rtp, select.EPOLLIN)
+        self._rtcp_poll.register(ports.rtcp, select.EPOLLIN)
         self._report(link.Opened(call, (ports.rtp.getsockname()[0], ports.port)))
 
     def _close(self, line: _Line, now: float) -> None:
         stats, bye = self._engine.close(line.slot, now, time.time())
         if bye is not None:
             self._send_rtcp(bye)
-        self._rtp.unregister(line.ports.rtp)
-        self._rtcp.unregister(line.ports.rtcp)
-        del self._by_call[line.call], self._by_slot[line.slot], self._senders[line.slot]
-        del self._receivers[line.ports.rtp.fileno()], self._by_rtcp[line.ports.rtcp.fileno()]
+        self._disconnect(line)
+        self._anyone_poll.unregister(line.ports.rtp)
+        self._rtcp_poll.unregister(line.ports.rtcp)
+        self._senders.pop(line.slot, None)
+        del self._by_call[line.call], self._by_slot[line.slot]
+        del self._anyone[line.ports.rtp.fileno()], self._by_rtcp[line.ports.rtcp.fileno()]
         self._ports.release(line.ports, now)
         self._report(link.Closed(line.call, stats))
         if not self._by_call:

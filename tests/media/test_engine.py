@@ -346,6 +346,17 @@ def test_a_stranger_is_counted_and_not_heard() -> None:
     assert line.engine.peers[line.slot] == PEER
 
 
+def test_what_a_connected_socket_hears_is_the_peers_and_latches() -> None:
+    line = Line()
+    vouched = replace(arrivals(line.slot, [packet(1, 0), event(2, 0, "5", 160)]), sources=None)
+    line.engine.receive(vouched, line.now)
+    assert len(line.events()) == 1
+    line.hear(packet(1, 0), source=NAT)
+    assert line.engine.peers[line.slot] == PEER
+    stats = line.engine.stats(line.slot)
+    assert (stats.received, stats.strangers) == (2, 1)
+
+
 def test_behind_nat_the_first_to_send_is_the_peer_for_good() -> None:
     line = Line()
     assert line.engine.peers[line.slot] == PEER

@@ -247,6 +247,92 @@ async def test_a_stranger_is_not_heard_nor_answered(caller: Caller) -> None:
         stranger.close()
 
 
+async def test_behind_nat_sound_goes_to_who_sends_until_the_negotiated_address_does(
+    caller: Caller,
+) -> None:
+    async with running() as pool:
+        session = await pool.open(caller.events.append)
+        session.configure(caller.params)
+        nat = Caller()
+        nat.say(packet(1, 0), session)
+        await until(lambda: len(nat.packets) > 2)
+        nat.say(event(2, 160, "5", 160), session)
+        await until(lambda: len(caller.events) == 1)
+        caller.packets.clear()
+        await asyncio.sleep(0.1)
+        assert caller.packets == []
+        caller.say(packet(1, 0), session)
+        await until(lambda: len(caller.packets) > 2)
+        caller.say(event(2, 4000, "6", 160), session)
+        nat.say(event(3, 8000, "7", 160), session)
+        await until(lambda: len(caller.events) == 2)
+        await asyncio.sleep(0.05)
+        assert [item.key for item in caller.events if isinstance(item, KeyPressed)] == ["5", "6"]
+        assert (await session.close()).strangers == 1
+        nat.close()
+
+
+async def test_after_a_re_invite_the_old_address_is_a_stranger(caller: Caller) -> None:
+    async with running() as pool:
+        session = await pool.open(caller.events.append)
+        session.configure(caller.params)
+        caller.say(packet(1, 0), session)
+        await until(lambda: len(caller.packets) > 2)
+        moved = Caller()
+        session.configure(moved.params)
+        await until(lambda: len(moved.packets) > 2)
+        caller.packets.clear()
+        moved.say(packet(2, 0), session)
+        moved.say(event(3, 160, "6", 160), session)
+        await until(lambda: len(caller.events) == 1)
+        caller.say(event(4, 8000, "5", 160), session)
+        await asyncio.sleep(0.1)
+        assert len(caller.events) == 1
+        assert caller.packets == []
+        assert (await session.close()).strangers == 1
+        moved.close()
+
+
+async def test_a_peer_whose_port_is_closed_for_a_while_misses_only_that_while(
+    caller: Caller,
+) -> None:
+    async with running() as pool:
+        session = await pool.open(caller.events.append)
+        session.configure(caller.params)
+        caller.say(packet(1, 0), session)
+        await until(lambda: len(caller.packets) > 2)
+        away = Caller()
+        session.configure(away.params)
+        await until(lambda: len(away.packets) > 2)
+        port = away.rtp.getsockname()
+        away.close()
+        await asyncio.sleep(0.2)
+        [load] = await pool.stats()
+        assert load.unsent == 0
+        with socket.socket(type=socket.SOCK_DGRAM) as back:
+            back.bind(port)
+            back.setblocking(False)
+            loop = asyncio.get_running_loop()
+            async with asyncio.timeout(2):
+                before, after = [await loop.sock_recv(back, 2000) for _ in range(2)]
+            assert (after[3] - before[3]) % 256 == 1
+            back.sendto(event(1, 0, "5", 160), session.local)
+            await until(lambda: len(caller.events) == 1)
+        assert (await session.close()).strangers == 0
+
+
+async def test_a_peer_that_no_route_leads_to_leaves_the_call_alive(caller: Caller) -> None:
+    async with running() as pool:
+        session = await pool.open(caller.events.append)
+        session.configure(replace(caller.params, remote=("203.0.113.1", 4000)))
+        await asyncio.sleep(0.1)
+        [load] = await pool.stats()
+        assert load.unsent > 0, "127.0.0.1 reaches nothing but this machine"
+        caller.say(packet(1, 0), session)
+        await until(lambda: len(caller.packets) > 2)
+        await session.close()
+
+
 async def test_a_killed_worker_ends_its_calls_and_the_next_is_served(caller: Caller) -> None:
     async with running() as pool:
         session = await pool.open(caller.events.append)

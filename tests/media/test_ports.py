@@ -45,6 +45,38 @@ def test_any_pair_is_even_and_odd() -> None:
         pair.close()
 
 
+def test_a_connection_hears_its_peer_alone_and_the_pair_everybody_else() -> None:
+    pair = pool((0, 0)).acquire()
+    with contextlib.ExitStack() as open_sockets:
+        peer, stranger = (
+            open_sockets.enter_context(socket.socket(type=socket.SOCK_DGRAM)) for _ in range(2)
+        )
+        peer.bind(("127.0.0.1", 0))
+        connection = open_sockets.enter_context(pair.connect(peer.getsockname()))
+        connection.send(b"to the peer")
+        assert peer.recvfrom(100) == (b"to the peer", pair.rtp.getsockname())
+        peer.sendto(b"from the peer", pair.rtp.getsockname())
+        stranger.sendto(b"from a stranger", pair.rtp.getsockname())
+        assert connection.recv(100) == b"from the peer"
+        assert pair.rtp.recv(100) == b"from a stranger"
+        for ear in (connection, pair.rtp):
+            with pytest.raises(BlockingIOError):
+                ear.recv(100)
+    pair.close()
+
+
+def test_a_connected_port_is_not_for_others_to_bind() -> None:
+    pair = pool((0, 0)).acquire()
+    with (
+        pair.connect(("127.0.0.1", 9)),
+        socket.socket(type=socket.SOCK_DGRAM) as other,
+    ):
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind(pair.rtp.getsockname())
+    pair.close()
+
+
 def test_a_range_ends_and_a_pair_rests_before_it_is_used_again() -> None:
     with range_of(2) as (low, high):
         free = pool((low, high))
