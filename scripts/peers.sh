@@ -2,12 +2,19 @@
 # Install the programs that the tests ring or measure against. Fails, naming what is missing, when it cannot.
 set -eu
 
-# program:Debian package
-wanted="sipp:sip-tester espeak-ng:espeak-ng"
+# program:Debian package; a program that is not on the PATH is named whole, its version by a *
+wanted="sipp:sip-tester espeak-ng:espeak-ng /usr/lib/postgresql/*/bin/initdb:postgresql"
+
+found() {
+    for program in $1; do # unquoted: a pattern becomes the files that it names
+        command -v "$program" >/dev/null 2>&1 && return 0
+    done
+    return 1
+}
 
 missing=""
 for pair in $wanted; do
-    command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
+    found "${pair%%:*}" || missing="$missing ${pair##*:}"
 done
 [ -n "$missing" ] || exit 0
 

@@ -2,7 +2,9 @@
 
 SQLite: write-ahead log, `synchronous=FULL` (a try charged is on the disk before its hash begins),
 foreign keys, `secure_delete` (what is erased is gone from the file), and every transaction begins
-as a writer, so that what it read is still true when it writes.
+as a writer, so that what it read is still true when it writes. PostgreSQL: read committed, and
+whoever changes what belongs to a file holds that file's row (`repository.find_file`,
+`repository.generation_of`).
 """
 
 import asyncio
@@ -30,6 +32,9 @@ SQLITE_PRAGMAS = (
     "secure_delete=ON",
 )
 
+
+_LOST_RACES = frozenset({"40001", "40P01"})
+"""SQLSTATE of a transaction that PostgreSQL ended for another's sake: serialisation, deadlock."""
 
 T = TypeVar("T")
 
@@ -87,6 +92,9 @@ class Database:
                     return await work(connection)
             except Conflict:
                 continue
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in _LOST_RACES:
+                    raise
 
     async def migrate(self) -> None:
         """Bring the schema to the newest revision, creating an SQLite file where there is none."""

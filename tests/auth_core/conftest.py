@@ -1,8 +1,12 @@
-"""A core on a real SQLite file with the demo laid down; its clocks are the test's."""
+"""A core on a real database with the demo laid down; its clocks are the test's.
+
+The database is an SQLite file; tests marked `both_databases` run a second time on PostgreSQL.
+"""
 
 import asyncio
+import secrets
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +30,7 @@ from auth_core.installation import OUTBOX_KEY, migrate
 from auth_core.keys import read_key_file
 from auth_core.settings import Argon2Settings
 from auth_core.store.database import Database
+from tests.auth_core.postgres import Cluster, running_cluster
 
 CHEAP = AuthSettings(argon2=Argon2Settings(memory_kib=8, iterations=1))
 PIN_HOLDER = Identity("751", "0123456")
@@ -89,24 +94,63 @@ def digits_of_8(text: str) -> str:
     return next(word for word in words if len(word) == 8 and word.isdigit())
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    both = metafunc.definition.get_closest_marker("both_databases")
+    if both is not None and "database_kind" in metafunc.fixturenames:
+        metafunc.parametrize("database_kind", ["sqlite", "postgresql"])
+
+
+@pytest.fixture
+def database_kind() -> str:
+    """The kind of database that `house` stands on."""
+    return "sqlite"
+
+
+async def _prepare(settings: AuthSettings) -> None:
+    await migrate(settings)
+    await lay_down(settings, lambda: House.now)
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the demo database and its keys, to be copied."""
     folder = tmp_path_factory.mktemp("demo")
-    settings = CHEAP.relative_to(folder)
-
-    async def prepare() -> None:
-        await migrate(settings)
-        await lay_down(settings, lambda: House.now)
-
-    asyncio.run(prepare())
+    asyncio.run(_prepare(CHEAP.relative_to(folder)))
     return folder
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server of this test process's own."""
+    with running_cluster() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def demo_template(cluster: Cluster, demo: Path) -> str:
+    """The name of a PostgreSQL database with the demo, to be copied; it has the keys of `demo`."""
+    name = "demo"
+    settings = CHEAP.relative_to(demo).model_copy(update={"database_url": cluster.create(name)})
+    asyncio.run(_prepare(settings))
+    return name
+
+
 @pytest.fixture
-def house(demo: Path, tmp_path: Path) -> House:
-    shutil.copytree(demo / "var", tmp_path / "var")
-    return House(tmp_path, CHEAP.relative_to(tmp_path))
+def house(
+    database_kind: str, demo: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[House]:
+    settings = CHEAP.relative_to(tmp_path)
+    if database_kind == "sqlite":
+        shutil.copytree(demo / "var", tmp_path / "var")
+        yield House(tmp_path, settings)
+        return
+    cluster: Cluster = request.getfixturevalue("cluster")
+    template: str = request.getfixturevalue("demo_template")
+    shutil.copytree(demo / "var", tmp_path / "var", ignore=shutil.ignore_patterns("auth.db*"))
+    name = f"house_{secrets.token_hex(8)}"
+    url = cluster.create(name, template)
+    yield House(tmp_path, settings.model_copy(update={"database_url": url}))
+    cluster.drop(name)
 
 
 @pytest_asyncio.fixture

@@ -26,6 +26,8 @@ from tests.auth_core.conftest import (
     is_in,
 )
 
+pytestmark = pytest.mark.both_databases
+
 NEW = "52917364"
 
 

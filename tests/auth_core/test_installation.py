@@ -28,6 +28,7 @@ async def why(house: House) -> str:
     return message
 
 
+@pytest.mark.both_databases
 async def test_a_missing_pepper_refuses_to_start_and_is_never_made_again(house: House) -> None:
     house.settings.pepper_file.unlink()
     assert "pepper.key: the pepper is missing; restore" in await why(house)
@@ -37,6 +38,7 @@ async def test_a_missing_pepper_refuses_to_start_and_is_never_made_again(house: 
 
 
 @pytest.mark.parametrize("name", ["pepper.key", "outbox.key"])
+@pytest.mark.both_databases
 async def test_another_key_refuses_to_start(house: House, name: str) -> None:
     file = house.folder / "var" / name
     file.write_text(f"1:{'ab' * 32}\n")
@@ -65,6 +67,12 @@ async def test_a_file_that_is_no_database_refuses_to_start(house: House) -> None
     assert "cannot be used" in await why(house)
 
 
+async def test_a_server_that_is_not_there_refuses_to_start(house: House) -> None:
+    url = f"postgresql+psycopg://nobody@/auth?host={house.folder}"
+    house.settings = house.settings.model_copy(update={"database_url": url})
+    assert "cannot be used" in await why(house)
+
+
 async def test_a_database_of_another_version_refuses_to_start(house: House) -> None:
     with sqlite3.connect(house.folder / "var" / "auth.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -78,6 +86,7 @@ async def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
         await migrate(AuthSettings().relative_to(tmp_path))
 
 
+@pytest.mark.both_databases
 async def test_migrating_again_changes_nothing(house: House) -> None:
     await migrate(house.settings)
     core = await house.open()
@@ -110,6 +119,7 @@ async def test_the_database_is_durable_and_keeps_its_keys(house: House) -> None:
     }
 
 
+@pytest.mark.both_databases
 async def test_the_migrations_make_the_tables_and_unmake_them(house: House) -> None:
     def differences(connection: Connection) -> list[object]:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))

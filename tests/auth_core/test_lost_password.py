@@ -21,6 +21,8 @@ from tests.auth_core.conftest import (
     is_in,
 )
 
+pytestmark = pytest.mark.both_databases
+
 SMS, LETTER = DeliveryChoice.SMS, DeliveryChoice.LETTER
 
 

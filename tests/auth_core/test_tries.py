@@ -20,6 +20,8 @@ from tests.auth_core.conftest import (
     is_in,
 )
 
+pytestmark = pytest.mark.both_databases
+
 
 async def failures(core: AuthService) -> int:
     return (await core.show(PIN_HOLDER, "tester")).failures

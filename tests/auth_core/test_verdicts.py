@@ -29,6 +29,8 @@ from tests.auth_core.conftest import (
     is_in,
 )
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.mark.parametrize(
     ("identity", "digits", "kind", "status"),

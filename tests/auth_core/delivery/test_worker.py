@@ -24,6 +24,8 @@ from tests.auth_core.conftest import (
 )
 from tests.auth_core.delivery.conftest import HOME, MOBILE, SECRET_TEXT, Post
 
+pytestmark = pytest.mark.both_databases
+
 NOTICE = "Allocations familiales : votre mot de passe vient de changer."
 
 
