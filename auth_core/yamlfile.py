@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+UNKNOWN_KEY = "unknown key; remove it or correct its spelling"
 KeyPath = tuple[str | int, ...]
 
 
@@ -72,7 +73,7 @@ class LocatedYaml:
     def _fault_of(self, details: ErrorDetails) -> Fault:
         path = self._known_path(details["loc"])
         if details["type"] == "extra_forbidden":
-            return self.fault(path, "unknown key; remove it or correct its spelling")
+            return self.fault(path, UNKNOWN_KEY)
         if details["type"] == "missing":
             return self.fault(path, "missing; add it")
         message = details["msg"].removeprefix("Value error, ")

@@ -32,7 +32,7 @@ from ivr.media.session import (
 from ivr.negotiation import Agreement, NoCommonCodec, check_offer
 from ivr.prompts import PromptBank
 from ivr.records import CallRecord, EndReason, masked_caller, shown_prompt
-from ivr.sip import events, info
+from ivr.sip import events
 from ivr.sip.sdp import Capabilities
 from ivr.sip.user_agent import UserAgent
 from ivr.wire import WireError
@@ -99,7 +99,8 @@ class Call:
         self._far_end_left = False
         self._agreed = False
         self._play: int | None = None
-        self._playing: Sequence[str] = ()
+        # A key may start the next play before the end of the last one has been told.
+        self._plays: dict[int, Sequence[str]] = {}
         self._play_may_stop = False
         self._transfer_status: int | None = None
 
@@ -213,7 +214,7 @@ class Call:
         media.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SILENCE_TIMEOUT):
-                while self._play is not None and self._over is not EndReason.MEDIA_LOST:
+                while self._plays and self._over is not EndReason.MEDIA_LOST:
                     self._changed.clear()
                     await self._changed.wait()
 
@@ -234,10 +235,13 @@ class Call:
             case events.Confirmed(sdp=answer):
                 if answer is not None:
                     self._take_answer(answer)
+                elif not self._agreed:
+                    self._end(EndReason.BAD_OFFER)  # our offer in the 200 got no answer
             case events.Offered(sdp=offer):
                 self._take_offer(offer)
-            case events.InfoReceived(content_type=content_type, body=body):
-                self._take_info(content_type, body)
+            case events.InfoReceived(key=key, duration_ms=duration):
+                if self._media is not None and "info" in self._house.config.media.dtmf:
+                    self._media.info_key(key, duration)
             case events.Referred(status=status):
                 self._transfer_status = status
                 self._changed.set()
@@ -270,16 +274,6 @@ class Call:
         else:
             agent.answer(self.id, body, now)
 
-    def _take_info(self, content_type: str, body: bytes) -> None:
-        if self._media is None or "info" not in self._house.config.media.dtmf:
-            return
-        try:
-            pressed = info.parse(content_type, body)
-        except WireError:
-            self._log.debug("an INFO body that holds no key")
-            return
-        self._media.info_key(pressed.key, pressed.duration_ms)
-
     def _on_media(self, event: MediaEvent) -> None:
         match event:
             case KeyPressed(key=key):
@@ -288,9 +282,9 @@ class Call:
                 if counts and self._play_may_stop and self._media is not None:
                     self._media.stop()
             case PlayEnded(play=play, clips_begun=begun):
+                self.record.prompts.extend(map(shown_prompt, self._plays.pop(play, ())[:begun]))
                 if play == self._play:
-                    self.record.prompts.extend(map(shown_prompt, self._playing[:begun]))
-                    self._play, self._playing = None, ()
+                    self._play = None
                     self._collector.prompt_ended(time.monotonic())
             case MediaLost():
                 self._end(EndReason.MEDIA_LOST)
@@ -347,8 +341,9 @@ class Call:
         if self._media is None:
             raise CallEnded
         clips = [Clip(*self._house.bank.clip(self._language, prompt)) for prompt in prompts]
-        self._playing, self._play_may_stop = prompts, may_stop
+        self._play_may_stop = may_stop
         self._play = self._media.play(clips, barge_in=False)
+        self._plays[self._play] = prompts
 
     # How the call's task waits.
 

@@ -8,19 +8,15 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from auth_core import AuthSettings
-from auth_core.yamlfile import Fault, LocatedYaml, YamlFaults, read
+from auth_core.delivery.settings import DeliverySettings
+from auth_core.settings import OwnSections, load_sections
+from auth_core.yamlfile import UNKNOWN_KEY, YamlFaults, read
 from ivr.dialplan.hours import OpeningHours
 
-ENVIRONMENT_PREFIX = "IVR_"
 Network = IPv4Network | IPv6Network
 PRIVATE_NETWORKS: tuple[Network, ...] = tuple(
     ip_network(text)
@@ -117,36 +113,20 @@ class LogSection(_Section):
     format: Literal["human", "json"] = "human"
 
 
-class Config(BaseSettings):
+class Config(OwnSections):
     """The whole file. Relative paths are taken from the folder of the file."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid",
-        frozen=True,
-        env_prefix=ENVIRONMENT_PREFIX,
-        env_nested_delimiter="__",
-    )
+    model_config = SettingsConfigDict(extra="forbid")
 
     sip: SipSection = SipSection()
     media: MediaSection = MediaSection()
     lines: tuple[LineSection, ...] = Field(min_length=1)
     auth: AuthSettings = AuthSettings()
+    delivery: DeliverySettings = DeliverySettings()
     prompts: Path = Path("prompts")
     dialplans: Path = Path("dialplans")
     records: Path = Path("var/records.jsonl")
     log: LogSection = LogSection()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment before the file; no other source."""
-        return env_settings, init_settings
 
     @model_validator(mode="after")
     def _each_number_once(self) -> Self:
@@ -166,12 +146,10 @@ def load(file: Path) -> Config:
     located = read(file)
     if not isinstance(located.data, dict):
         raise YamlFaults([located.fault((), "the file is empty; copy the one of the project")])
-    try:
-        config = Config(**located.data)
-    except ValidationError as error:
-        raise YamlFaults(_name_environment(error, located)) from error
-    except SettingsError as error:
-        raise YamlFaults([Fault(Path("environment"), None, "", f"{error}; correct it")]) from error
+    unknown = [key for key in located.data if key not in Config.model_fields]
+    if unknown:
+        raise YamlFaults([located.fault((key,), UNKNOWN_KEY) for key in unknown])
+    config = load_sections(file, Config)
     folder = file.resolve().parent
     return config.model_copy(
         update={
@@ -179,21 +157,6 @@ def load(file: Path) -> Config:
             "dialplans": folder / config.dialplans,
             "records": folder / config.records,
             "auth": config.auth.relative_to(folder),
+            "delivery": config.delivery.relative_to(folder),
         }
     )
-
-
-def _name_environment(error: ValidationError, located: LocatedYaml) -> list[Fault]:
-    """The faults, those of a value that came from the environment told as such."""
-    faults = located.faults(error)
-    given = {name.upper() for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX)}
-    return [_from_environment(fault, given) or fault for fault in faults]
-
-
-def _from_environment(fault: Fault, given: set[str]) -> Fault | None:
-    keys = fault.key.split(".")
-    for length in range(len(keys), 0, -1):
-        name = ENVIRONMENT_PREFIX + "__".join(keys[:length]).upper()
-        if name in given:
-            return Fault(Path("environment"), None, name, fault.what)
-    return None

@@ -11,6 +11,7 @@ import ipaddress
 import os
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,9 @@ from typing import Any
 import structlog
 
 from auth_core import AuthError, AuthService
+from auth_core.delivery.worker import open_worker
+from auth_core.service import utc_now
+from auth_core.yamlfile import YamlFaults
 from ivr.call import RETRY_AFTER, Call, House
 from ivr.config import Config
 from ivr.dialplan.check import Prompts, check
@@ -78,6 +82,7 @@ class Server:
     house: House
     plans: dict[str, Dialplan]
     records: RecordFile
+    resources: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     dropped: Counter[str] = field(default_factory=Counter)
     calls: dict[str, Call] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -186,7 +191,7 @@ class Server:
             self.records.write(call.record)
 
     async def stop(self) -> None:
-        """End every call with BYE, then close the signalling, the sound and the store."""
+        """End every call with BYE, then let go of everything `start` took."""
         self._stopping = True
         for call in self.calls.values():
             call.stop()
@@ -195,10 +200,7 @@ class Server:
         if self._dialogs:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._all_released.wait(), STOP_TIMEOUT)
-        await self.transport.close()
-        await self.house.pool.close()
-        await self.house.people.close()
-        self.records.close()
+        await self.resources.aclose()
 
 
 def load_plans(config: Config, prompts: Prompts) -> dict[str, Dialplan]:
@@ -242,21 +244,38 @@ async def start(config: Config) -> Server:
     """Bring a server up. Raises `StartError`; nothing is left running then."""
     bank = _load_prompts(config)
     plans = load_plans(config, {language: bank.ids(language) for language in LANGUAGES})
-    async with contextlib.AsyncExitStack() as undo:
+    async with contextlib.AsyncExitStack() as resources:
         records = _open_records(config)
-        undo.callback(records.close)
+        resources.callback(records.close)
         people = await open_people(config)
-        undo.push_async_callback(people.close)
+        resources.push_async_callback(people.close)
+        await resources.enter_async_context(_delivering(config))
         pool = await _start_media(config, bank)
-        undo.push_async_callback(pool.close)
+        resources.push_async_callback(pool.close)
         agent = UserAgent(server_name=SERVER_NAME, advertised_host=config.sip.advertised_host)
         house = House(config, agent, pool, bank, people, pump=lambda: None)
         server = Server(config, house, plans, records)
-        undo.push_async_callback(server.transport.close)
+        resources.push_async_callback(server.transport.close)
         for transport in config.sip.transports:
             await _listen(server.transport, transport, config)
-        undo.pop_all()
+        server.resources = resources.pop_all()
         return server
+
+
+@contextlib.asynccontextmanager
+async def _delivering(config: Config) -> AsyncIterator[None]:
+    """Messages leave the outbox while this is entered."""
+    stop = asyncio.Event()
+    try:
+        async with open_worker(config.auth, config.delivery, clock=utc_now) as worker:
+            running = asyncio.create_task(worker.run(stop), name="delivery")
+            try:
+                yield
+            finally:
+                stop.set()
+                await running
+    except (AuthError, YamlFaults) as error:
+        raise StartError(str(error)) from error
 
 
 def _load_prompts(config: Config) -> PromptBank:

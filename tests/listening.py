@@ -18,6 +18,7 @@ from ivr.prompts import RATE, read_recording
 Sound = npt.NDArray[np.float64]
 
 CHUNK = round(0.4 * RATE)
+FIRST_CHUNKS = 3  # a prompt whose first 0.4 s was damaged is known by the next, or the one after
 SLIP = round(0.03 * RATE)  # how far a jitter buffer may slip between two chunks
 SAME = 0.8  # correlation over which a chunk is the same sound
 SAME_SHORT = 0.9  # for words shorter than a chunk
@@ -55,18 +56,28 @@ class Ear:
         wav = read_recording(prompt).astype(np.float64)
         begin, end = _spoken(wav)
         spoken = wav[begin:end]
-        first = spoken[:CHUNK]
-        if first.size < FRAME or first.size > self._sound.size:
+        if spoken.size < FRAME:
             return []
-        threshold = SAME if first.size == CHUNK else SAME_SHORT
-        found = []
-        for place in _peaks(self._correlations(first), threshold):
-            score, length = self._follow(spoken, place)
-            if length < first.size / 2:
-                continue  # alike as a whole, but not in its parts: another word
-            start = (place - begin) / RATE
-            found.append(Occurrence(round(start, 3), score, (begin + length) / RATE))
-        return found
+        found: dict[int, Occurrence] = {}
+        for skipped in range(0, FIRST_CHUNKS * CHUNK, CHUNK):
+            for place in self._places(spoken, skipped):
+                if any(abs(place - other) <= OVERLAP for other in found):
+                    continue
+                score, length = self._follow(spoken, place, skipped)
+                if length - skipped < min(spoken.size, CHUNK) / 2 + skipped:
+                    continue  # alike as a whole, but not in its parts: another word
+                start = round((place - begin) / RATE, 3)
+                found[place] = Occurrence(start, score, (begin + length) / RATE)
+        return [found[place] for place in sorted(found)]
+
+    def _places(self, spoken: Sound, skipped: int) -> list[int]:
+        """Where `spoken` may begin, by its 0.4 s from `skipped` on."""
+        template = spoken[skipped : skipped + CHUNK]
+        whole = template.size == CHUNK
+        if template.size > self._sound.size or (skipped and not whole):
+            return []
+        peaks = _peaks(self._correlations(template), SAME if whole else SAME_SHORT)
+        return [place - skipped for place in peaks if place >= skipped]
 
     def _correlations(self, template: Sound) -> Sound:
         """Normalised correlation of `template` with each place of the recording."""
@@ -76,11 +87,14 @@ class Ear:
         energy = self._energy[template.size :] - self._energy[: -template.size]
         return _normalised(products[:places].astype(np.float64), energy, template)
 
-    def _follow(self, spoken: Sound, place: int) -> tuple[float, int]:
-        """How well, and for how many samples, the recording goes on as `spoken` from `place`."""
+    def _follow(self, spoken: Sound, place: int, skipped: int) -> tuple[float, int]:
+        """How well, and up to which sample, the recording goes on as `spoken` from `place`.
+
+        What comes before `skipped` is not looked at.
+        """
         scores: list[float] = []
         length = 0
-        for offset in range(0, spoken.size, CHUNK):
+        for offset in range(skipped, spoken.size, CHUNK):
             chunk = spoken[offset : offset + CHUNK]
             if np.abs(chunk).max() < 0.05 * np.abs(spoken).max():
                 continue  # a pause proves nothing

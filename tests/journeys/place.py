@@ -14,9 +14,14 @@ from sqlalchemy import create_engine, text
 
 from auth_core import AuthService, Channel, Creation, Identity, Secret, SecretKind, Source
 from auth_core.demo import DEMO_FILES, DemoFile
+from auth_core.phones import e164
 from auth_core.settings import load_settings
 from tests.listening import transcript
 from tests.running import PROJECT, RunningServer
+from tests.softphone import Softphone
+
+BREATH = 1.5
+"""Seconds after an entry in which the answer to it begins: the floor of a failure and more."""
 
 PARIS = "0810257510"
 NATIONAL = "0810292929"
@@ -117,9 +122,24 @@ class Place:
         return int(rows[0][0]) if rows else 0
 
     def outbox(self, holder: Holder) -> list[str]:
-        """The ways of the messages that wait for a file's owner."""
-        rows = self._query("SELECT way FROM messages WHERE file_id = :file_id", holder.identity)
-        return [str(row[0]) for row in rows]
+        """The ways of the messages to a file's owner; each goes to what is on file, or fails."""
+        columns = "SELECT way, destination FROM messages WHERE file_id = :file_id"
+        rows = self._query(columns, holder.identity)
+        on_file = "SELECT number FROM phones WHERE file_id = :file_id"
+        mobiles = {e164(number) for (number,) in self._query(on_file, holder.identity)}
+        on_file = "SELECT city FROM addresses WHERE file_id = :file_id"
+        cities = [city for (city,) in self._query(on_file, holder.identity)]
+        for way, destination in rows:
+            if way == "sms":
+                assert e164(destination) in mobiles
+            else:
+                assert any(city in destination for city in cities)
+        return [way for way, _ in rows]
+
+    def pending(self, holder: Holder) -> int:
+        """How many secrets of a file wait to be used for the first time."""
+        slots = "SELECT slot FROM credentials WHERE file_id = :file_id AND slot = 'pending'"
+        return len(self._query(slots, holder.identity))
 
     def credentials(self, holder: Holder) -> Sequence[Sequence[object]]:
         """A file's stored secrets as they stand in the database."""
@@ -137,6 +157,14 @@ class Place:
                 return [tuple(row) for row in rows]
         finally:
             engine.dispose()
+
+
+async def key(phone: Softphone, *entries: str) -> None:
+    """Key one entry after another as somebody does who knows the line: each once the next prompt
+    has begun, without hearing it out."""
+    for entry in entries:
+        await phone.keys(entry)
+        await phone.pause(BREATH)
 
 
 def in_order(heard: Iterable[str], *expected: str) -> bool:

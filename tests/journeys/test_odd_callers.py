@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.place import NATIONAL, PARIS, Place, in_order
+from tests.journeys.place import NATIONAL, PARIS, Place, in_order, key
 from tests.running import is_empty
 from tests.softphone import Softphone
 
@@ -31,21 +31,24 @@ async def test_10_wrong_keys_are_told_and_star_goes_back(place: Place, tmp_path:
     holder = place.holders["pin"]
     async with Softphone(place.uri(PARIS), record=heard) as phone:
         await phone.answered()
-        await phone.keys("12#,")
-        await phone.keys(f"{holder.matricule},*,")
-        await phone.keys("*,")
+        await phone.pause(1.0)
+        await phone.keys("12#")
+        await phone.pause(8.0)  # the reason, and the question again
+        await key(phone, holder.matricule, "*", "*")
         await phone.hang_up()
     record = await place.server.record_number(1)
     prompts = ["bad_matricule", "ask_matricule", "ask_secret", "ask_matricule", "help_menu"]
     assert in_order(record["prompts"], *prompts)
-    assert place.by_ear(heard, prompts) == prompts
+    assert in_order(place.by_ear(heard, prompts), *prompts)
 
 
 async def test_10_a_stray_hash_after_seven_digits_does_not_mean_forgotten(place: Place) -> None:
     holder = place.holders["pin"]
     async with Softphone(place.uri(PARIS)) as phone:
         await phone.answered()
-        await phone.keys(f",{holder.matricule}#,{holder.secret}#,")
+        await key(phone, holder.matricule)
+        await phone.keys("#,")
+        await key(phone, f"{holder.secret}#")
         await phone.hang_up()
     record = await place.server.record_number(1)
     assert record["authenticated"] == "pin"
@@ -57,7 +60,9 @@ async def test_10_zero_out_of_hours_tells_when_advisors_answer(place: Place) -> 
     holder = place.holders["pin"]
     async with Softphone(place.uri(PARIS)) as phone:
         await phone.answered()
-        await phone.keys(f"{holder.matricule},{holder.secret}#,0,")
+        await key(phone, holder.matricule, f"{holder.secret}#")
+        await phone.keys("0")
+        await phone.pause(14.0)  # when advisors answer, and the menu again
         await phone.hang_up()
     record = await place.server.record_number(1)
     assert in_order(record["prompts"], "advisor_closed", "hours_intro", "main_menu")
@@ -67,7 +72,8 @@ async def test_10_everything_keyed_ahead_counts(place: Place) -> None:
     holder = place.holders["password"]
     async with Softphone(place.uri(NATIONAL)) as phone:
         await phone.answered()
-        await phone.keys(f"{holder.postal_code}{holder.matricule}{holder.secret}1,")
+        await phone.keys(f"{holder.postal_code}{holder.matricule}{holder.secret}1")
+        await phone.pause(3.0)
         await phone.hang_up()
     record = await place.server.record_number(1)
     assert record["authenticated"] == "password"
@@ -81,11 +87,11 @@ async def test_a_caller_is_put_through_when_advisors_are_there(
     holder = place.holders["pin"]
     async with Softphone(place.uri(PARIS)) as phone:
         await phone.answered()
-        await phone.keys(f"{holder.matricule},{holder.secret}#,0")
+        await key(phone, holder.matricule, f"{holder.secret}#", "0")
         transfer = await phone.transfer()
         await desk.answered()
         record = await place.server.record_number(1)
-    assert transfer["refer_to"] == place.advisor
+    assert place.advisor in transfer["refer_to"]
     assert holder.matricule not in str(transfer), "only an encrypted trunk may carry it"
     assert record["transferred_to"] == place.advisor
     assert record["end_reason"] == "transferred"
@@ -98,7 +104,9 @@ async def test_a_refused_transfer_gets_an_apology_and_the_menu(
     holder = place.holders["pin"]
     async with Softphone(place.uri(PARIS), refuse_transfer=True) as phone:
         await phone.answered()
-        await phone.keys(f"{holder.matricule},{holder.secret}#,0,,")
+        await key(phone, holder.matricule, f"{holder.secret}#", "0")
+        await phone.transfer()
+        await phone.pause(8.0)  # the apology, and the menu
         await phone.hang_up()
     record = await place.server.record_number(1)
     assert in_order(record["prompts"], "advisor_unavailable", "main_menu")
@@ -109,11 +117,11 @@ async def test_hold_and_back_keeps_the_call(place: Place) -> None:
     holder = place.holders["pin"]
     async with Softphone(place.uri(PARIS)) as phone:
         await phone.answered()
-        await phone.keys(f"{holder.matricule}")
+        await phone.keys(holder.matricule)
         await phone.hold()
         await phone.pause(1.0)
         await phone.unhold()
-        await phone.keys(f"{holder.secret}#,")
+        await key(phone, f"{holder.secret}#")
         await phone.hang_up()
     assert (await place.server.record_number(1))["authenticated"] == "pin"
 
@@ -122,7 +130,7 @@ async def test_10_hanging_up_in_the_middle_of_anything_leaves_nothing_behind(
     place: Place,
 ) -> None:
     holder = place.holders["pin"]
-    moments = ["", ",", "01", f"{holder.matricule},", f"{holder.matricule},{holder.secret}#"]
+    moments = ["", "01", holder.matricule, f"{holder.matricule}{holder.secret}#"]
     for keys in moments:
         async with Softphone(place.uri(PARIS)) as phone:
             await phone.answered()
