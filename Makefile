@@ -12,7 +12,7 @@ run: venv
 
 test: venv peers
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n 4 --dist worksteal
 
 lint: venv
 	$(BIN)/ruff check .
