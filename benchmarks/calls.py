@@ -65,9 +65,7 @@ def cpu_seconds(pid: int) -> float:
 def memory_kb(pid: int) -> int:
     """Resident memory of a process that it shares with no other."""
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return sum(
-        int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private_")
-    )
+    return sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private_"))
 
 
 async def measure(calls: int, rate: float, seconds: float) -> Figures:

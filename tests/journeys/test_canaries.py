@@ -1,11 +1,12 @@
 """The search for secrets finds what it is meant to find."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.journeys.canaries import arguments_with, places_of
-from tests.running import command, run
 
 
 @pytest.mark.parametrize(
@@ -35,14 +36,8 @@ def test_a_part_of_another_number_is_no_trace(tmp_path: Path, secret: str, writt
     assert places_of(secret, tmp_path) == []
 
 
-async def test_a_secret_among_the_arguments_of_a_process_is_found(tmp_path: Path) -> None:
-    script = tmp_path / "show.py"
-    script.write_text(
-        "import os, sys\n"
-        "from tests.journeys.canaries import arguments_with\n"
-        "print(arguments_with('59314726', [os.getpid()]) == [os.getpid()])\n",
-        encoding="utf-8",
-    )
-    code, out, err = await run(command("python"), str(script), "59314726")
-    assert (code, out.strip()) == (0, "True"), err
-    assert arguments_with("59314726", []) == []
+def test_a_secret_among_the_arguments_of_a_process_is_found() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()", "59314726"], stdin=-1) as process:
+        assert arguments_with("59314726", [process.pid]) == [process.pid]
+        assert arguments_with("59314727", [process.pid]) == []
+        process.communicate(b"\n")
