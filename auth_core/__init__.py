@@ -3,10 +3,13 @@ below it (`yamlfile` apart, which reads an operator's files)."""
 
 from auth_core.credentials import Secret
 from auth_core.entitlements import Availability, Service
-from auth_core.errors import AuthError, NotEntitled, SessionEnded, UnknownFile
-from auth_core.lifecycle import Creation, CreationResult
+from auth_core.errors import AuthError, NotEntitled, SessionEnded, TooManyRefusals, UnknownFile
+from auth_core.lifecycle.creation import Creation, CreationResult
+from auth_core.lifecycle.expiry import ExpiryReport
 from auth_core.model import (
+    Application,
     Benefit,
+    BirthDate,
     Channel,
     DeliveryChoice,
     FileStatus,
@@ -22,19 +25,23 @@ from auth_core.model import (
     Verdict,
 )
 from auth_core.rules import Reason, Rule
-from auth_core.service import AuthService, FileStory
+from auth_core.service import AuthService
 from auth_core.settings import AuthSettings
+from auth_core.story import FileStory
 
 __all__ = [
+    "Application",
     "AuthError",
     "AuthService",
     "AuthSettings",
     "Availability",
     "Benefit",
+    "BirthDate",
     "Channel",
     "Creation",
     "CreationResult",
     "DeliveryChoice",
+    "ExpiryReport",
     "FileStatus",
     "FileStory",
     "Identity",
@@ -52,6 +59,7 @@ __all__ = [
     "Session",
     "SessionEnded",
     "Source",
+    "TooManyRefusals",
     "UnknownFile",
     "Verdict",
 ]

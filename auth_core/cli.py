@@ -22,10 +22,11 @@ from auth_core.credentials import MAX_KEYED, Secret
 from auth_core.delivery.cli import deliver
 from auth_core.errors import AuthError
 from auth_core.installation import migrate as migrate_database
-from auth_core.lifecycle import Creation, CreationResult
+from auth_core.lifecycle.creation import Creation, CreationResult
 from auth_core.model import Channel, DeliveryChoice, Identity, Source, masked
-from auth_core.service import AuthService, FileStory, utc_now
+from auth_core.service import AuthService, utc_now
 from auth_core.settings import AuthSettings, load_settings
+from auth_core.story import FileStory
 from auth_core.validity import PARIS
 from auth_core.yamlfile import YamlFaults
 

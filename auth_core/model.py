@@ -102,6 +102,12 @@ class RequestState(StrEnum):
     OTHER = "other"
 
 
+class TaskKind(StrEnum):
+    """What the back office must look at."""
+
+    KNOWN_APPLICANT = "known_applicant"  # somebody applied as if new, under a NIR or name on file
+
+
 class DeliveryChoice(StrEnum):
     """How a message travels."""
 
@@ -213,6 +219,31 @@ class RequestProgress:
     kind: RequestKind
     state: RequestState
     date: date
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something for the back office to look at, since `created_at`."""
+
+    kind: TaskKind
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A first application, of somebody who has no file. `caf`: 3 digits, of the postal code; `nir`:
+    with or without its key; `lines`: of the address, without the town; `kind`: housing aid or birth
+    grant."""
+
+    caf: str
+    name: str = field(repr=False)
+    birth_date: BirthDate = field(repr=False)
+    kind: RequestKind
+    nir: str | None = field(default=None, repr=False)
+    mobile: str | None = field(default=None, repr=False)
+    lines: tuple[str, ...] = field(default=(), repr=False)
+    postal_code: str = ""
+    city: str = ""
 
 
 @dataclass(frozen=True, slots=True)

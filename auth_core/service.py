@@ -3,70 +3,50 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from auth_core import cafs, entitlements
+from auth_core import cafs, entitlements, story
 from auth_core.authentication import Authenticator, Callers
 from auth_core.credentials import Hasher, Secret
 from auth_core.delivery.outbox import Outbox
+from auth_core.delivery.texts import Texts
 from auth_core.entitlements import Availability, Service
 from auth_core.errors import AuthError, NotEntitled, SessionEnded, UnknownFile
 from auth_core.installation import OUTBOX_KEY, PEPPER, checked_key
+from auth_core.issuing import Issuer
 from auth_core.keys import Keyring
-from auth_core.lifecycle import CreationResult, Lifecycle
+from auth_core.lifecycle.acts import BackOffice, Nims, Separation, Transfer
+from auth_core.lifecycle.creation import CreationResult, PasswordCreation
+from auth_core.lifecycle.expiry import Expiry, ExpiryReport
+from auth_core.lifecycle.loss import LostPassword
+from auth_core.lifecycle.registration import Registration
 from auth_core.model import (
-    CaseFile,
+    Application,
     Channel,
     DeliveryChoice,
     Identity,
     Payment,
     RequestKind,
     RequestProgress,
-    SecretKind,
     Session,
     Slot,
     Source,
     Verdict,
-    masked,
 )
+from auth_core.notices import Notices
 from auth_core.references import References
+from auth_core.rules import Reason
 from auth_core.settings import AuthSettings
 from auth_core.store import repository
-from auth_core.store.audit import Act, AuditEntry, AuditTrail
+from auth_core.store.audit import Act, AuditTrail
 from auth_core.store.database import Database
+from auth_core.story import FileStory
 from auth_core.tempo import Tempo
-from auth_core.throttle import Bucket
 from auth_core.validity import PARIS
-
-SHOWN_ENTRIES = 50
-"""So many entries of a file's story are shown at once."""
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class SecretState:
-    """A stored secret as an agent may see it."""
-
-    slot: Slot
-    kind: SecretKind
-    created_at: datetime
-    expires_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class FileStory:
-    """A file as a back-office agent may see it. `locked_until`: while a lock runs, by whose tries
-    it shut; `entries`: the latest, newest first."""
-
-    case_file: CaseFile
-    secrets: tuple[SecretState, ...]
-    failures: int
-    locked_until: tuple[tuple[Bucket, datetime], ...]
-    entries: tuple[AuditEntry, ...]
 
 
 class AuthService:
@@ -87,25 +67,23 @@ class AuthService:
         self._settings = settings
         self._database = database
         self._clock = clock
-        self._hasher = Hasher(pepper, settings.argon2, settings.hash_threads)
-        self._trail = AuditTrail(pepper)
-        self._outbox = Outbox(outbox_key)
-        self._references = References(pepper, self._trail)
+        self._trail = trail = AuditTrail(pepper)
+        self._hasher = hasher = Hasher(pepper, settings.argon2, settings.hash_threads)
+        self._references = References(pepper, trail)
+        outbox, texts = Outbox(outbox_key), Texts.load()
+        issuer = Issuer(settings, hasher, outbox, texts)
+        notices = Notices(settings, outbox, texts)
         tempo, callers = Tempo(settings.failure_floor, sleep, monotonic), Callers(pepper)
         self._authenticator = Authenticator(
-            settings, database, self._hasher, self._trail, callers, tempo, clock
+            settings, database, hasher, trail, callers, tempo, clock
         )
-        self._lifecycle = Lifecycle(
-            settings,
-            database,
-            self._hasher,
-            self._authenticator,
-            self._outbox,
-            self._trail,
-            callers,
-            tempo,
-            clock,
+        self._creation = PasswordCreation(
+            settings, database, hasher, self._authenticator, notices, trail, clock
         )
+        self._loss = LostPassword(settings, database, issuer, notices, trail, callers, tempo, clock)
+        self._registration = Registration(database, issuer, notices, trail, pepper, tempo, clock)
+        self._back_office = BackOffice(settings, database, issuer, notices, trail, clock)
+        self._expiry = Expiry(settings, database, notices, trail, clock)
 
     @classmethod
     async def open(
@@ -157,16 +135,38 @@ class AuthService:
         Returns the same, after the same time, whatever happened. The secret in force goes on
         working until the provisional is used.
         """
-        await self._lifecycle.request_lost_password(identity, birth_day_month, by, source)
+        await self._loss.request(identity, birth_day_month, by, source)
 
     async def create_password(
         self, identity: Identity, present: Secret, new: Secret, source: Source
     ) -> CreationResult:
         """Replace the present secret by a chosen password, at once and on every channel.
 
-        Raises AuthError on the telephone, where this does not exist.
+        Raises AuthError on the telephone, where this does not exist, and TooManyRefusals (10 in a
+        session, that is with one `source.reference`, and 20 a day).
         """
-        return await self._lifecycle.create_password(identity, present, new, source)
+        return await self._creation.create(identity, present, new, source)
+
+    async def check_password(
+        self, identity: Identity, candidate: Secret, source: Source
+    ) -> tuple[Reason, ...]:
+        """Every reason of the rules that need no hash against a password of this file; for those
+        only who are in, and for agents. Raises UnknownFile, TooManyRefusals."""
+        return await self._creation.check(identity, candidate, source)
+
+    async def register(self, application: Application, source: Source) -> None:
+        """Give a first applicant a file: a matricule and a provisional password, in two messages.
+
+        Returns the same, after the same time, when they are known already: then nothing is done,
+        and the back office looks at it. From the back office the application is on paper and both
+        messages are letters. Raises AuthError on the telephone and for an incomplete application.
+        """
+        await self._registration.register(application, source)
+
+    async def check(self, session: Session) -> None:
+        """Raise SessionEnded when the secret of the session was replaced or its file closed since;
+        for each request of a session that reads nothing here."""
+        await self._check(session)
 
     async def payments(self, session: Session, limit: int = 3) -> list[Payment]:
         """The last payments, newest first; none for an applicant. Raises SessionEnded."""
@@ -223,22 +223,7 @@ class AuthService:
         now = self._clock()
         source = _back_office(agent)
         async with self._database.begin() as connection:
-            case_file = await repository.find_file(connection, identity)
-            if case_file is None:
-                raise _unknown(identity)
-            case_file = await repository.with_people(connection, case_file)
-            held = await repository.credentials_of(connection, case_file.id)
-            _, throttle = await repository.file_throttle(connection, case_file.id)
-            await self._trail.append(connection, Act.SHOWN, source, now, case_file.id)
-            entries = await self._trail.of_file(connection, case_file.id, SHOWN_ENTRIES)
-        ends = [(b, throttle.locked_until(b, self._settings)) for b in Bucket]
-        return FileStory(
-            case_file,
-            tuple(SecretState(c.slot, c.kind, c.created_at, c.expires_at) for c in held.values()),
-            len(throttle.tries),
-            tuple((bucket, end) for bucket, end in ends if end is not None and end > now),
-            tuple(entries),
-        )
+            return await story.tell(connection, identity, source, now, self._settings, self._trail)
 
     async def unlock(self, identity: Identity, agent: str) -> None:
         """End the locks of a file, for a named back-office agent. Raises UnknownFile, and AuthError
@@ -247,7 +232,7 @@ class AuthService:
         async with self._database.begin() as connection:
             case_file = await repository.find_file(connection, identity)
             if case_file is None:
-                raise _unknown(identity)
+                raise UnknownFile.named(identity)
             held = await repository.credentials_of(connection, case_file.id)
             revision, throttle = await repository.file_throttle(connection, case_file.id)
             live = held.get(Slot.LIVE)
@@ -262,6 +247,43 @@ class AuthService:
             await self._trail.append(
                 connection, Act.UNLOCKED, _back_office(agent), now, case_file.id
             )
+
+    async def nims(self, identity: Identity, agent: str) -> None:
+        """Replace the secret at once by a provisional, sent to its owner. Raises UnknownFile, and
+        AuthError for a closed file or an owner who cannot be reached."""
+        await self._back_office.replace_secret(identity, Nims(), _back_office(agent))
+
+    async def separate(self, identity: Identity, keeper: str, agent: str) -> None:
+        """The couple separates and `keeper` (a person's id) keeps the file: the secret is replaced
+        at once by a provisional, which goes to a mobile of theirs, else to their address. Raises
+        as `nims`, and AuthError when they are not one of the couple."""
+        await self._back_office.replace_secret(identity, Separation(keeper), _back_office(agent))
+
+    async def transfer(
+        self, identity: Identity, caf: str, agent: str, matricule: str | None = None
+    ) -> Identity:
+        """Move the file to another Caf: the new matricule (drawn unless given) and a provisional go
+        to its owner in two messages, failures go on counting, and the identity it had is unknown
+        from then on, and never given again. Raises as `nims`, and AuthError for a matricule that is
+        or was another file's."""
+        change = Transfer(caf, matricule)
+        moved = await self._back_office.replace_secret(identity, change, _back_office(agent))
+        return moved.identity
+
+    async def affiliate(self, identity: Identity, agent: str) -> None:
+        """Open every service to an applicant; the secret stays, the services open at the next
+        login. Raises UnknownFile, AuthError when closed."""
+        await self._back_office.affiliate(identity, _back_office(agent))
+
+    async def close_file(self, identity: Identity, agent: str) -> None:
+        """Close the file (closure, death): every secret is revoked, none can be asked for. Raises
+        UnknownFile, AuthError when closed before."""
+        await self._back_office.close(identity, _back_office(agent))
+
+    async def expire(self, agent: str) -> ExpiryReport:
+        """Tell owners whose password ends within 30 days, each once; erase pending provisionals
+        that have passed their date. For a daily task; again does no harm."""
+        return await self._expiry.run(_back_office(agent))
 
     async def verify_audit(self) -> int | None:
         """The number of the first audit entry that is not as it was written; None: all are."""
@@ -284,7 +306,3 @@ def _back_office(agent: str) -> Source:
     if not agent.strip():
         raise AuthError("a back-office act needs the name of an agent")
     return Source(Channel.BACK_OFFICE, agent=agent.strip())
-
-
-def _unknown(identity: Identity) -> UnknownFile:
-    return UnknownFile(f"no file {masked(identity.matricule)} at Caf {identity.caf}")

@@ -71,6 +71,13 @@ class LostPasswordSettings(_Section):
     per_caller_per_day: int = Field(default=3, ge=1)
 
 
+class RefusalSettings(_Section):
+    """`password_refusals`: how many candidates the rules may refuse before no more are judged."""
+
+    per_session: int = Field(default=10, ge=1)
+    per_day: int = Field(default=20, ge=1)
+
+
 class Argon2Settings(_Section):
     """`argon2`: the cost of one guess (argon2id, RFC 9106). Raising it re-hashes at each login."""
 
@@ -100,6 +107,8 @@ class AuthSettings(_Section):
     failure_floor: float = Field(default=0.3, ge=0, le=5)
     callers: CallerSettings = CallerSettings()
     lost_password: LostPasswordSettings = LostPasswordSettings()
+    password_refusals: RefusalSettings = RefusalSettings()
+    expiry_notice_days: int = Field(default=30, ge=1, le=365)
     mobile_quarantine_days: int = Field(default=7, ge=0)
     password_validity_months: int = Field(default=24, ge=1, le=24)
     provisional_validity_months: int = Field(default=2, ge=1, le=2)
@@ -122,6 +131,11 @@ class AuthSettings(_Section):
         if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
             raise ValueError("database_url names no file; give sqlite+aiosqlite:///var/auth.db")
         return self
+
+    @property
+    def mobile_quarantine(self) -> timedelta:
+        """How long a mobile must have been on file before it gets a secret."""
+        return timedelta(days=self.mobile_quarantine_days)
 
     def relative_to(self, folder: Path) -> "AuthSettings":
         """The same, with its relative paths taken from `folder`."""

@@ -61,7 +61,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it is stored. `due_at`: it should have left by then."""
+    """A message as it is stored. `due_at`: it leaves from then on."""
 
     id: str
     file_id: str
@@ -88,10 +88,12 @@ class Outbox:
         destination: Destination,
         text: bytes,
         at: datetime,
+        due_at: datetime | None = None,
     ) -> None:
-        """Seal `text` (UTF-8) and queue it. A secret supersedes those not sent yet."""
+        """Seal `text` (UTF-8) and queue it. It leaves from `due_at` on, None: at once. A secret
+        supersedes those not sent yet."""
         if kind is MessageKind.SECRET:
-            await cancel_secrets(connection, file_id)
+            await cancel(connection, file_id, kind)
         message_id = secrets.token_hex(16)
         version = self._key.current
         nonce = secrets.token_bytes(NONCE_BYTES)
@@ -108,7 +110,7 @@ class Outbox:
                 key_version=version,
                 sealed=sealed,
                 created_at=at,
-                due_at=at,
+                due_at=due_at or at,
             )
         )
 
@@ -146,13 +148,13 @@ def stored_message(row: Row[Any]) -> Message:
     )
 
 
-async def cancel_secrets(connection: AsyncConnection, file_id: str) -> None:
-    """Cancel and erase what carries a secret of the file and has not left."""
+async def cancel(connection: AsyncConnection, file_id: str, *kinds: MessageKind) -> None:
+    """Cancel and erase the messages of these kinds that have not left."""
     await connection.execute(
         update(messages)
         .where(
             messages.c.file_id == file_id,
-            messages.c.kind == MessageKind.SECRET.value,
+            messages.c.kind.in_([kind.value for kind in kinds]),
             messages.c.state == MessageState.QUEUED.value,
         )
         .values(state=MessageState.CANCELLED.value, sealed=None)

@@ -6,42 +6,26 @@ which the message is given up and the letter queued.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_core import succession
-from auth_core.credentials import (
-    Credential,
-    Hasher,
-    Secret,
-    objections,
-    random_provisional,
-    written_into,
-)
-from auth_core.delivery.outbox import Destination, MessageKind, Outbox
+from auth_core.credentials import Credential
+from auth_core.delivery import addresses
+from auth_core.delivery.outbox import Destination, MessageKind
 from auth_core.delivery.queue import Claim, give_up
-from auth_core.delivery.texts import Texts
-from auth_core.model import (
-    CaseFile,
-    Channel,
-    DeliveryChoice,
-    Identity,
-    SecretKind,
-    Slot,
-    Source,
-)
-from auth_core.settings import AuthSettings
+from auth_core.delivery.texts import DAY
+from auth_core.issuing import Issuer, Provisional
+from auth_core.model import CaseFile, Channel, DeliveryChoice, SecretKind, Slot, Source
+from auth_core.notices import Notices
 from auth_core.store import repository
 from auth_core.store.audit import Act, AuditTrail
 from auth_core.store.database import Database
-from auth_core.store.tables import identities
-from auth_core.validity import PARIS, last_day, validity_end
+from auth_core.validity import PARIS
 
 AGENT = "delivery"
-_DAY = "%d/%m/%Y"
 
 
 class Burial(StrEnum):
@@ -61,31 +45,21 @@ class _Owner:
     address: Destination
 
 
-@dataclass(frozen=True, slots=True)
-class _Provisional:
-    secret: Secret
-    credential: Credential
-
-
 class Renewal:
     """Turns dead text messages into letters."""
 
     def __init__(
         self,
-        settings: AuthSettings,
         database: Database,
-        hasher: Hasher,
-        outbox: Outbox,
+        issuer: Issuer,
+        notices: Notices,
         trail: AuditTrail,
-        texts: Texts,
         clock: Callable[[], datetime],
     ) -> None:
-        self._settings = settings
         self._database = database
-        self._hasher = hasher
-        self._outbox = outbox
+        self._issuer = issuer
+        self._notices = notices
         self._trail = trail
-        self._texts = texts
         self._clock = clock
 
     async def bury(self, claim: Claim) -> Burial:
@@ -102,52 +76,34 @@ class Renewal:
 
     async def _owner(self, connection: AsyncConnection, claim: Claim) -> _Owner | None:
         """None when there is nobody to write to."""
-        named = (
-            await connection.execute(
-                select(identities.c.caf, identities.c.matricule).where(
-                    identities.c.file_id == claim.message.file_id,
-                    identities.c.retired_at.is_(None),
-                )
-            )
-        ).one_or_none()
-        if named is None:
+        identity = await repository.identity_of(connection, claim.message.file_id)
+        if identity is None:
             return None
-        case_file = await repository.find_file(connection, Identity(named.caf, named.matricule))
+        case_file = await repository.find_file(connection, identity)
         if case_file is None:
             return None
         case_file = await repository.with_people(connection, case_file)
-        address = _address(case_file)
+        owner = case_file.beneficiary
+        address = None if owner is None else addresses.postal_address(case_file, owner)
         if address is None:
             return None
         held = await repository.credentials_of(connection, case_file.id)
         return _Owner(case_file, held, address)
 
-    async def _provisional(self, owner: _Owner) -> _Provisional | None:
+    async def _provisional(self, owner: _Owner) -> Provisional | None:
         """Another provisional for the one that did not arrive; None when there is none."""
         old = owner.held.get(Slot.PENDING) or owner.held.get(Slot.LIVE)
         if old is None or old.kind is not SecretKind.PROVISIONAL:
             return None
-        secret = random_provisional()
-        while objections(secret, owner.case_file):
-            secret = random_provisional()
-        now = self._clock()
-        credential = await self._hasher.make(
-            secret,
-            file_id=owner.case_file.id,
-            slot=old.slot,
-            kind=SecretKind.PROVISIONAL,
-            created_at=now,
-            expires_at=validity_end(now, self._settings.provisional_validity_months),
-            beside=owner.held.get(Slot.LIVE) if old.slot is Slot.PENDING else None,
-        )
-        return _Provisional(secret, credential)
+        beside = owner.held.get(Slot.LIVE) if old.slot is Slot.PENDING else None
+        return await self._issuer.draw(owner.case_file, old.slot, self._clock(), beside)
 
     async def _replace(
         self,
         connection: AsyncConnection,
         claim: Claim,
         owner: _Owner | None,
-        new: _Provisional | None,
+        new: Provisional | None,
     ) -> Burial:
         # A message that is still ours was not superseded: the secret it carries is the one that
         # was read, as whoever replaces a secret cancels its message in the same transaction.
@@ -160,34 +116,23 @@ class Renewal:
             if new is None:
                 return Burial.DEAD
             await self._put_in_force(connection, new.credential, owner.held)
-            text = self._with_secret(new, now)
+            await self._issuer.send(connection, new, owner.address)
         else:
-            template = self._without_secret(message.kind, owner)
-            if template is None:
-                return Burial.DEAD
-            text = template.encode()
-        await self._outbox.put(connection, message.file_id, message.kind, owner.address, text, now)
+            values = {"matricule": owner.case_file.identity.matricule}
+            if message.kind is MessageKind.PASSWORD_EXPIRES:
+                end = last_day_of_password(owner.held)
+                if end is None:
+                    return Burial.DEAD
+                values["until"] = end.strftime(DAY)
+            await self._notices.tell(
+                connection, message.file_id, message.kind, owner.address, now, **values
+            )
         source = Source(Channel.BACK_OFFICE, agent=AGENT, reference=message.id)
         detail = {"kind": message.kind.value}
         await self._trail.append(
             connection, Act.LETTER_INSTEAD, source, now, message.file_id, detail
         )
         return Burial.REPLACED
-
-    def _with_secret(self, new: _Provisional, now: datetime) -> bytes:
-        until = last_day(now, self._settings.provisional_validity_months).strftime(_DAY)
-        template = self._texts.template(MessageKind.SECRET, DeliveryChoice.LETTER, until=until)
-        return written_into(template, new.secret)
-
-    def _without_secret(self, kind: MessageKind, owner: _Owner) -> str | None:
-        """None when what it had to tell is no more so."""
-        values = {"matricule": owner.case_file.identity.matricule}
-        if kind is MessageKind.PASSWORD_EXPIRES:
-            end = _last_day_of_password(owner.held)
-            if end is None:
-                return None
-            values["until"] = end
-        return self._texts.template(kind, DeliveryChoice.LETTER, **values)
 
     async def _put_in_force(
         self, connection: AsyncConnection, new: Credential, held: succession.Held
@@ -198,21 +143,9 @@ class Renewal:
             await succession.replace_live(connection, new, held)
 
 
-def _address(case_file: CaseFile) -> Destination | None:
-    beneficiary = case_file.beneficiary
-    if beneficiary is None:
-        return None
-    for address in case_file.addresses:
-        if address.owner_id == beneficiary.id:
-            town = f"{address.postal_code} {address.city}"
-            return Destination(
-                DeliveryChoice.LETTER, "\n".join((beneficiary.name, *address.lines, town))
-            )
-    return None
-
-
-def _last_day_of_password(held: succession.Held) -> str | None:
+def last_day_of_password(held: succession.Held) -> date | None:
+    """The last day, in Paris, of the password in force; None when there is none."""
     live = held.get(Slot.LIVE)
     if live is None or live.kind is not SecretKind.PASSWORD or live.expires_at is None:
         return None
-    return (live.expires_at - timedelta(seconds=1)).astimezone(PARIS).strftime(_DAY)
+    return (live.expires_at - timedelta(seconds=1)).astimezone(PARIS).date()

@@ -16,6 +16,8 @@ from auth_core.yamlfile import YamlFaults, read
 
 CATALOGUE = Path(__file__).with_name("texts.yaml")
 SECRET_LENGTH = 8
+DAY = "%d/%m/%Y"
+"""How a text writes a day."""
 _SAMPLES: Mapping[str, str] = {"secret": "0" * 8, "until": "31/12/2099", "matricule": "0" * 7}
 _PLACEHOLDERS: Mapping[MessageKind, frozenset[str]] = {
     MessageKind.SECRET: frozenset({"secret", "until"}),

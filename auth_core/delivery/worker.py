@@ -25,7 +25,9 @@ from auth_core.delivery.sms import SmsError, SmsGateway, gateway
 from auth_core.delivery.texts import Texts, objection
 from auth_core.errors import AuthError
 from auth_core.installation import OUTBOX_KEY, PEPPER, checked_key
+from auth_core.issuing import Issuer
 from auth_core.model import DeliveryChoice
+from auth_core.notices import Notices
 from auth_core.settings import AuthSettings
 from auth_core.store.audit import AuditTrail
 from auth_core.store.database import Database
@@ -294,7 +296,13 @@ async def open_worker(
                 sms,
                 LetterTray(delivery.letter_folder, delivery.letters.sender),
                 texts,
-                Renewal(auth, database, hasher, outbox, AuditTrail(pepper), texts, clock),
+                Renewal(
+                    database,
+                    Issuer(auth, hasher, outbox, texts),
+                    Notices(auth, outbox, texts),
+                    AuditTrail(pepper),
+                    clock,
+                ),
                 clock=clock,
                 sleep=sleep,
                 chance=chance,

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_core.keys import Keyring, length_prefixed
@@ -34,6 +34,15 @@ class Act(StrEnum):
     PASSWORD_CREATED = "password_created"  # noqa: S105 - the name of an act
     PASSWORD_REFUSED = "password_refused"  # noqa: S105 - the name of an act
     LOST_PASSWORD = "lost_password"  # noqa: S105 - the name of an act
+    NIMS = "nims"
+    SEPARATED = "separated"
+    TRANSFERRED = "transferred"
+    REGISTERED = "registered"
+    REGISTRATION_KNOWN = "registration_known"  # of somebody on file: nothing was done
+    AFFILIATED = "affiliated"
+    CLOSED = "closed"
+    EXPIRY_TOLD = "expiry_told"
+    EXPIRED = "expired"
     LETTER_INSTEAD = "letter_instead"  # of a text message that did not arrive
     CERTIFICATE_REQUESTED = "certificate_requested"
     TRANSFER_REFERENCE = "transfer_reference"
@@ -113,6 +122,25 @@ class AuditTrail:
             )
             for row in rows
         ]
+
+    async def count(
+        self,
+        connection: AsyncConnection,
+        act: Act,
+        file_id: str,
+        since: datetime,
+        reference: str | None = None,
+    ) -> int:
+        """How many entries of this act a file has after `since`; `reference`: of this session or
+        call only."""
+        query = (
+            select(func.count())
+            .select_from(audit)
+            .where(audit.c.file_id == file_id, audit.c.act == act.value, audit.c.at > since)
+        )
+        if reference is not None:
+            query = query.where(audit.c.reference == reference)
+        return await connection.scalar(query) or 0
 
     async def first_broken(self, connection: AsyncConnection) -> int | None:
         """The number of the first entry that is not as it was written; None: the trail is whole."""

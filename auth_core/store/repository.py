@@ -275,7 +275,14 @@ def _credential(row: Row[Any]) -> Credential:
 
 
 async def put_credential(connection: AsyncConnection, credential: Credential) -> None:
-    """Write a secret into its slot; what was there is erased."""
+    """Write a secret into its slot; what was there is erased. One that is hashed again is still
+    the one whose owner was told that it expires."""
+    table = tables.credentials
+    noticed_at: datetime | None = await connection.scalar(
+        select(table.c.noticed_at).where(
+            table.c.file_id == credential.file_id, table.c.id == credential.id
+        )
+    )
     await erase_credential(connection, credential.file_id, credential.slot)
     await connection.execute(
         insert(tables.credentials).values(
@@ -289,6 +296,7 @@ async def put_credential(connection: AsyncConnection, credential: Credential) ->
             tag=credential.tag,
             created_at=credential.created_at,
             expires_at=credential.expires_at,
+            noticed_at=noticed_at,
         )
     )
 

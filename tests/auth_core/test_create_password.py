@@ -12,6 +12,7 @@ from auth_core import (
     Source,
     Verdict,
 )
+from auth_core.delivery.outbox import MessageKind
 from tests.auth_core.conftest import (
     APPLICANT,
     EXPIRED_PASSWORD,
@@ -86,7 +87,9 @@ async def test_it_cancels_a_provisional_on_its_way(core: AuthService, house: Hou
     await ask_provisional(core, EXPIRED_PASSWORD, "3001")
     provisional = await house.provisional(EXPIRED_PASSWORD)
     assert await create(core, EXPIRED_PASSWORD, "58147036", NEW) is Creation.CREATED
-    assert [text for _, text in await house.outbox(EXPIRED_PASSWORD)] == [None]
+    [(_, erased), (notice, _)] = await house.outbox(EXPIRED_PASSWORD)
+    assert erased is None
+    assert notice.kind is MessageKind.PASSWORD_CHANGED
     assert not await is_in(core, EXPIRED_PASSWORD, provisional)
 
 
@@ -126,7 +129,7 @@ async def test_a_password_lives_two_years(core: AuthService, house: House) -> No
 async def test_of_two_channels_that_create_at_once_one_wins(
     core: AuthService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = core._lifecycle._opened
+    opened = core._creation._opened
     raced = False
 
     async def overtaken(*args: object) -> int | None:
@@ -137,7 +140,7 @@ async def test_of_two_channels_that_create_at_once_one_wins(
             assert await create(core, PIN_HOLDER, "4821", "83617294") is Creation.CREATED
         return generation
 
-    monkeypatch.setattr(core._lifecycle, "_opened", overtaken)
+    monkeypatch.setattr(core._creation, "_opened", overtaken)
     assert await create(core, PIN_HOLDER, "4821", NEW) is Creation.REFUSED
     assert await is_in(core, PIN_HOLDER, "83617294")
     assert not await is_in(core, PIN_HOLDER, NEW)

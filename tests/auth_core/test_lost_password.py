@@ -180,7 +180,7 @@ async def test_a_wrong_day_writes_nothing_on_the_file(core: AuthService, house: 
 async def test_provisionals_pass_the_rules(core: AuthService, house: House) -> None:
     drawn = iter(["12345678", "14031985", "0123456" + "7", "52917364"])
     monkeypatched = pytest.MonkeyPatch()
-    monkeypatched.setattr("auth_core.lifecycle.random_provisional", lambda: Secret(next(drawn)))
+    monkeypatched.setattr("auth_core.issuing.random_provisional", lambda: Secret(next(drawn)))
     await ask_provisional(core)
     monkeypatched.undo()
     assert await house.provisional(PIN_HOLDER) == "52917364"
