@@ -107,7 +107,7 @@ class Authenticator:
         Every refusal is the same verdict, after the same time (`failure_floor` seconds).
         """
         begun = self._tempo.begin()
-        charge = await self._database.run(
+        charge = await self._database.run_apart(
             lambda connection: self._charge(connection, identity, secret, source)
         )
         if charge.busy:
@@ -117,7 +117,7 @@ class Authenticator:
         renewed = None
         if right is not None and self._hasher.outdated(right):
             renewed = await self._hasher.renew(secret, right)
-        verdict = await self._database.run(
+        verdict = await self._database.run_apart(
             lambda connection: self._settle(connection, charge, right, renewed, source)
         )
         if verdict.outcome is Outcome.REFUSED:
@@ -155,10 +155,10 @@ class Authenticator:
         if not candidates:
             return replace(charge, refusal=Refusal.EXHAUSTED)
         numbers = await repository.phones_of(connection, case_file.id)
-        known = {phones.e164(phone.number) for phone in numbers} - {None}
         caller = phones.e164(source.caller) if source.caller else None
-        bucket = Bucket.KNOWN if caller in known else Bucket.STRANGER
-        if not throttle.admits(bucket, now, self._settings, known_sources=bool(known)):
+        known = caller is not None and any(phones.same(n.number, caller) for n in numbers)
+        bucket = Bucket.KNOWN if known else Bucket.STRANGER
+        if not throttle.admits(bucket, now, self._settings, known_sources=bool(numbers)):
             return replace(charge, refusal=Refusal.LOCKED)
         throttle = throttle.charge(bucket, now)
         await repository.replace_file_throttle(connection, case_file.id, revision, throttle)
@@ -190,12 +190,13 @@ class Authenticator:
         case_file = charge.case_file
         if right is None or case_file is None or charge.number is None:
             return await self._refuse(connection, charge, source, charge.refusal)
-        held = await repository.credentials_of(connection, case_file.id)
+        # The caller's row before the file's, as when they were charged: nobody waits in a circle.
+        await self._give_back_to_caller(connection, charge)
         generation = await repository.generation_of(connection, case_file.id)
+        held = await repository.credentials_of(connection, case_file.id)
         right = next((held[s] for s in _USABLE if s in held and held[s].id == right.id), None)
         if right is None or generation is None:
             return await self._refuse(connection, charge, source, Refusal.SUPERSEDED)
-        await self._give_back_to_caller(connection, charge)
         detail = {"kind": right.kind.value, "slot": right.slot.value}
         revision, throttle = await repository.file_throttle(connection, case_file.id)
         if self._expired(right, charge.at):

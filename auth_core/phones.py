@@ -1,6 +1,7 @@
 """Telephone numbers, in whatever way people write them, as one comparable form (E.164)."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 import phonenumbers
 
@@ -20,6 +21,7 @@ _METROPOLE = 33
 _MOBILE_BEGINNINGS = ("6", "7")
 _WRITTEN_WITH = frozenset("0123456789+-.() \u00a0\u202f")
 _NATIONAL_LENGTH = 10
+_ALIKE = 6
 _LONGEST = 15  # digits of a number in E.164
 
 
@@ -43,6 +45,8 @@ def _parsed(written: str, caf: str = "") -> phonenumbers.PhoneNumber | None:
     return possible
 
 
+# One try asks several times for the same caller's number, one call has several tries.
+@lru_cache(maxsize=1024)
 def e164(written: str) -> str | None:
     """The number as +33612345678; None for what is no number of any region."""
     number = _parsed(written)
@@ -54,6 +58,13 @@ def e164(written: str) -> str | None:
 def caller_key(written: str) -> str:
     """One form for a caller's number, whether it is a public number or an extension."""
     return e164(written) or written
+
+
+def same(written: str, number: str) -> bool:
+    """Whether `written` is the `number` given in E.164."""
+    # However it is written it ends alike: most need not be parsed.
+    digits = "".join(char for char in written if char.isdigit())
+    return digits[-_ALIKE:] == number[-_ALIKE:] and e164(written) == number
 
 
 def is_mobile(written: str) -> bool:

@@ -14,15 +14,21 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_core.keys import Keyring, length_prefixed
 from auth_core.model import Source
+from auth_core.store.prepared import Prepared
 from auth_core.store.tables import audit, audit_head
 
 _START = b"\0" * 32
 _USE = "audit"
+_HEAD = Prepared(select(audit_head).with_for_update())
+_APPEND = Prepared(insert(audit).values({c.name: bindparam(f"new_{c.name}") for c in audit.c}))
+_MOVE_HEAD = Prepared(
+    update(audit_head).values(number=bindparam("last_number"), mac=bindparam("last_mac"))
+)
 
 
 class Act(StrEnum):
@@ -82,7 +88,7 @@ class AuditTrail:
         file_id: str | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        head = (await connection.execute(select(audit_head).with_for_update())).one()
+        head = await _HEAD.row(connection)
         version = self._pepper.current
         row: dict[str, Any] = {
             "number": head.number + 1,
@@ -96,8 +102,8 @@ class AuditTrail:
             "key_version": version,
         }
         row["mac"] = self._mac(version, bytes(head.mac), row)
-        await connection.execute(insert(audit).values(row))
-        await connection.execute(update(audit_head).values(number=row["number"], mac=row["mac"]))
+        await _APPEND.run(connection, **{f"new_{name}": value for name, value in row.items()})
+        await _MOVE_HEAD.run(connection, last_number=row["number"], last_mac=row["mac"])
 
     async def of_file(
         self, connection: AsyncConnection, file_id: str, limit: int

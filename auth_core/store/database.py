@@ -11,17 +11,18 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from auth_core.errors import AuthError
-from auth_core.store import schema, sqlite
+from auth_core.store import prepared, schema, sqlite
 
 SQLITE_BUSY_TIMEOUT_MS = 10_000
 SQLITE_PRAGMAS = (
@@ -31,8 +32,8 @@ SQLITE_PRAGMAS = (
     "foreign_keys=ON",
     "secure_delete=ON",
 )
-
-
+SERVER_THREADS = 8
+"""Transactions under way at once in threads of their own, where the database has a server."""
 _LOST_RACES = frozenset({"40001", "40P01"})
 """SQLSTATE of a transaction that PostgreSQL ended for another's sake: serialisation, deadlock."""
 
@@ -52,6 +53,7 @@ class Database:
             self.url: URL = make_url(url)
             # An error must not tell what was being written.
             options: dict[str, Any] = {"hide_parameters": True}
+            self._near: Engine = _near_engine(self.url, options)
             if self.file is not None:
                 options["async_creator"] = partial(sqlite.connect, self.file)
             self._engine: AsyncEngine = create_async_engine(self.url, **options)
@@ -61,10 +63,13 @@ class Database:
             ) from error
         # SQLite has one writer at a time and no queue for it: ours is fair, its retries are not.
         self._writer: contextlib.AbstractAsyncContextManager[Any] = contextlib.nullcontext()
+        threads = SERVER_THREADS
         if self.file is not None:
-            self._writer = asyncio.Lock()
-            event.listen(self._engine.sync_engine, "connect", _set_up_sqlite)
-            event.listen(self._engine.sync_engine, "begin", _begin_sqlite_writer)
+            self._writer, threads = asyncio.Lock(), 1
+            for engine in (self._engine.sync_engine, self._near):
+                event.listen(engine, "connect", _set_up_sqlite)
+                event.listen(engine, "begin", _begin_sqlite_writer)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="database")
 
     @property
     def file(self) -> Path | None:
@@ -93,8 +98,27 @@ class Database:
             except Conflict:
                 continue
             except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) not in _LOST_RACES:
+                if not _lost_race(error.orig):
                     raise
+
+    async def run_apart(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """As `run`, in a thread of the database's: one hand-over for the whole transaction, and
+        `Prepared` statements go to the driver itself. `work` awaits nothing but its connection.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                async with self._writer:
+                    return await loop.run_in_executor(self._threads, self._do_apart, work)
+            except Conflict:
+                continue
+            except DBAPIError as error:
+                if not _lost_race(error.orig):
+                    raise
+
+    def _do_apart(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        with self._near.begin() as connection:
+            return prepared.done_here(work, connection)
 
     async def migrate(self) -> None:
         """Bring the schema to the newest revision, creating an SQLite file where there is none."""
@@ -117,6 +141,8 @@ class Database:
             raise AuthError(f"{self}: the database is of another version; run auth-core migrate")
 
     async def close(self) -> None:
+        self._threads.shutdown(wait=True)
+        self._near.dispose()
         await self._engine.dispose()
 
     @contextlib.contextmanager
@@ -134,6 +160,19 @@ class Database:
                 f"{self}: the database cannot be used ({error.strerror}); "
                 "check auth.database_url and the rights of its folder"
             ) from error
+
+
+def _near_engine(url: URL, options: dict[str, Any]) -> Engine:
+    """The same database, for use within a thread."""
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, pool_size=SERVER_THREADS, **options)
+    # No transaction but those that we begin.
+    arguments = {"isolation_level": None, "check_same_thread": False}
+    return create_engine(url.set(drivername="sqlite"), connect_args=arguments, **options)
+
+
+def _lost_race(error: BaseException | None) -> bool:
+    return getattr(error, "sqlstate", None) in _LOST_RACES
 
 
 def _create_private(file: Path) -> None:

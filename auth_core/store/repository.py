@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -32,23 +32,27 @@ from auth_core.model import (
 )
 from auth_core.store import tables
 from auth_core.store.database import Conflict
+from auth_core.store.prepared import Prepared
 from auth_core.throttle import Bucket, CallerThrottle, FileThrottle, Try
+
+_FIND_FILE = Prepared(
+    select(tables.case_files)
+    .join(tables.identities, tables.identities.c.file_id == tables.case_files.c.id)
+    .where(
+        tables.identities.c.caf == bindparam("caf"),
+        tables.identities.c.matricule == bindparam("matricule"),
+        tables.identities.c.retired_at.is_(None),
+    )
+    .with_for_update(of=tables.case_files, key_share=True)
+)
 
 
 async def find_file(connection: AsyncConnection, identity: Identity) -> CaseFile | None:
-    """The file that this identity names now, without its people (see `with_people`)."""
-    identities, files = tables.identities, tables.case_files
-    row = (
-        await connection.execute(
-            select(files)
-            .join(identities, identities.c.file_id == files.c.id)
-            .where(
-                identities.c.caf == identity.caf,
-                identities.c.matricule == identity.matricule,
-                identities.c.retired_at.is_(None),
-            )
-        )
-    ).one_or_none()
+    """The file that this identity names now, without its people (see `with_people`).
+
+    Its row is held to the transaction's end: what belongs to it does not change meanwhile.
+    """
+    row = await _FIND_FILE.row(connection, caf=identity.caf, matricule=identity.matricule)
     if row is None:
         return None
     return CaseFile(
@@ -69,11 +73,15 @@ async def identity_of(connection: AsyncConnection, file_id: str) -> Identity | N
     return None if row is None else Identity(row.caf, row.matricule)
 
 
+_PHONES = Prepared(
+    select(tables.phones)
+    .where(tables.phones.c.file_id == bindparam("of_file"))
+    .order_by(tables.phones.c.id)
+)
+
+
 async def phones_of(connection: AsyncConnection, file_id: str) -> tuple[Phone, ...]:
-    phones = tables.phones
-    rows = await connection.execute(
-        select(phones).where(phones.c.file_id == file_id).order_by(phones.c.id)
-    )
+    rows = await _PHONES.rows(connection, of_file=file_id)
     return tuple(Phone(row.person_id, row.number, row.changed_at, row.previous) for row in rows)
 
 
@@ -188,13 +196,18 @@ async def delete_file(connection: AsyncConnection, file_id: str) -> None:
     await connection.execute(delete(tables.case_files).where(tables.case_files.c.id == file_id))
 
 
+_GENERATION = Prepared(
+    select(tables.case_files.c.generation)
+    .where(tables.case_files.c.id == bindparam("of_file"), tables.case_files.c.closed_at.is_(None))
+    .with_for_update(key_share=True)
+)
+
+
 async def generation_of(connection: AsyncConnection, file_id: str) -> int | None:
-    """The generation of a file that is not closed; None when it is, or is not there."""
-    files = tables.case_files
-    generation: int | None = await connection.scalar(
-        select(files.c.generation).where(files.c.id == file_id, files.c.closed_at.is_(None))
-    )
-    return generation
+    """The generation of a file that is not closed; None when it is, or is not there. Its row is
+    held as by `find_file`."""
+    row = await _GENERATION.row(connection, of_file=file_id)
+    return None if row is None else int(row.generation)
 
 
 async def end_sessions(connection: AsyncConnection, file_id: str) -> int:
@@ -209,9 +222,15 @@ async def end_sessions(connection: AsyncConnection, file_id: str) -> int:
     return generation or 0
 
 
+_RECORD_LOGIN = Prepared(
+    update(tables.case_files)
+    .where(tables.case_files.c.id == bindparam("of_file"))
+    .values(last_login=bindparam("moment"))
+)
+
+
 async def record_login(connection: AsyncConnection, file_id: str, at: datetime) -> None:
-    files = tables.case_files
-    await connection.execute(update(files).where(files.c.id == file_id).values(last_login=at))
+    await _RECORD_LOGIN.run(connection, of_file=file_id, moment=at)
 
 
 async def payments_of(connection: AsyncConnection, file_id: str, limit: int) -> list[Payment]:
@@ -252,14 +271,18 @@ async def add_request(
     )
 
 
+_CREDENTIALS = Prepared(
+    select(tables.credentials).where(tables.credentials.c.file_id == bindparam("of_file"))
+)
+
+
 async def credentials_of(connection: AsyncConnection, file_id: str) -> dict[Slot, Credential]:
     """The stored secrets of a file, by slot."""
-    table = tables.credentials
-    rows = await connection.execute(select(table).where(table.c.file_id == file_id))
+    rows = await _CREDENTIALS.rows(connection, of_file=file_id)
     return {Slot(row.slot): _credential(row) for row in rows}
 
 
-def _credential(row: Row[Any]) -> Credential:
+def _credential(row: Any) -> Credential:
     return Credential(
         row.id,
         row.file_id,
@@ -311,12 +334,16 @@ async def erase_credential(connection: AsyncConnection, file_id: str, slot: Slot
 _NEW_THROTTLE: Mapping[str, Any] = {"revision": 0, "charged": 0, "tries": "[]", "requests": "[]"}
 
 
+_FILE_THROTTLE = Prepared(
+    select(tables.file_throttles)
+    .where(tables.file_throttles.c.file_id == bindparam("of_file"))
+    .with_for_update()
+)
+
+
 async def file_throttle(connection: AsyncConnection, file_id: str) -> tuple[int, FileThrottle]:
     """The throttle of a file and its revision."""
-    table = tables.file_throttles
-    row = (
-        await connection.execute(select(table).where(table.c.file_id == file_id).with_for_update())
-    ).one()
+    row = await _FILE_THROTTLE.row(connection, of_file=file_id)
     tries = tuple(
         Try(number, Bucket(bucket), datetime.fromisoformat(at))
         for number, bucket, at in json.loads(row.tries)
@@ -324,37 +351,55 @@ async def file_throttle(connection: AsyncConnection, file_id: str) -> tuple[int,
     return row.revision, FileThrottle(row.charged, tries, _moments(row.requests))
 
 
+_REPLACE_FILE_THROTTLE = Prepared(
+    update(tables.file_throttles)
+    .where(
+        tables.file_throttles.c.file_id == bindparam("of_file"),
+        tables.file_throttles.c.revision == bindparam("seen"),
+    )
+    .values(
+        revision=bindparam("next"),
+        charged=bindparam("number"),
+        tries=bindparam("charges"),
+        requests=bindparam("asked"),
+    )
+)
+
+
 async def replace_file_throttle(
     connection: AsyncConnection, file_id: str, revision: int, throttle: FileThrottle
 ) -> None:
     """The one conditional UPDATE. Raises Conflict when the row is no more at `revision`."""
-    table = tables.file_throttles
     tries = [[t.number, t.bucket.value, t.at.isoformat()] for t in throttle.tries]
-    result = await connection.execute(
-        update(table)
-        .where(table.c.file_id == file_id, table.c.revision == revision)
-        .values(
-            revision=revision + 1,
-            charged=throttle.charged,
-            tries=json.dumps(tries),
-            requests=_texts(throttle.requests),
-        )
+    replaced = await _REPLACE_FILE_THROTTLE.run(
+        connection,
+        of_file=file_id,
+        seen=revision,
+        next=revision + 1,
+        number=throttle.charged,
+        charges=json.dumps(tries),
+        asked=_texts(throttle.requests),
     )
-    if result.rowcount != 1:
+    if replaced != 1:
         raise Conflict
+
+
+_CALLER_THROTTLE = Prepared(
+    select(tables.caller_throttles)
+    .where(tables.caller_throttles.c.caller == bindparam("key"))
+    .with_for_update()
+)
 
 
 async def caller_throttle(
     connection: AsyncConnection, caller: bytes, now: datetime
 ) -> tuple[int, CallerThrottle]:
     """The throttle of a caller's hashed number and its revision; a new row where there is none."""
-    table = tables.caller_throttles
-    query = select(table).where(table.c.caller == caller).with_for_update()
-    row = (await connection.execute(query)).one_or_none()
+    row = await _CALLER_THROTTLE.row(connection, key=caller)
     if row is None:
         try:
             await connection.execute(
-                insert(table).values(
+                insert(tables.caller_throttles).values(
                     caller=caller, revision=0, failures="[]", requests="[]", updated_at=now
                 )
             )
@@ -366,6 +411,22 @@ async def caller_throttle(
     )
 
 
+_REPLACE_CALLER_THROTTLE = Prepared(
+    update(tables.caller_throttles)
+    .where(
+        tables.caller_throttles.c.caller == bindparam("key"),
+        tables.caller_throttles.c.revision == bindparam("seen"),
+    )
+    .values(
+        revision=bindparam("next"),
+        failures=bindparam("failed"),
+        busy_until=bindparam("until"),
+        requests=bindparam("asked"),
+        updated_at=bindparam("moment"),
+    )
+)
+
+
 async def replace_caller_throttle(
     connection: AsyncConnection,
     caller: bytes,
@@ -374,19 +435,17 @@ async def replace_caller_throttle(
     now: datetime,
 ) -> None:
     """The one conditional UPDATE. Raises Conflict when the row is no more at `revision`."""
-    table = tables.caller_throttles
-    result = await connection.execute(
-        update(table)
-        .where(table.c.caller == caller, table.c.revision == revision)
-        .values(
-            revision=revision + 1,
-            failures=_texts(throttle.failures),
-            busy_until=throttle.busy_until,
-            requests=_texts(throttle.requests),
-            updated_at=now,
-        )
+    replaced = await _REPLACE_CALLER_THROTTLE.run(
+        connection,
+        key=caller,
+        seen=revision,
+        next=revision + 1,
+        failed=_texts(throttle.failures),
+        until=throttle.busy_until,
+        asked=_texts(throttle.requests),
+        moment=now,
     )
-    if result.rowcount != 1:
+    if replaced != 1:
         raise Conflict
 
 
