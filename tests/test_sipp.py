@@ -23,18 +23,21 @@ async def server(prepared: Callable[[Path], None], tmp_path: Path) -> AsyncItera
 
 async def sipp(server: RunningServer, scenario: str, *options: str) -> tuple[int, str]:
     """Run a scenario against the server: sipp's exit code and the end of what it printed."""
+    errors = server.folder / "sipp-errors.log"
     process = await asyncio.create_subprocess_exec(
         "sipp",
         f"127.0.0.1:{server.port}",
         *("-sf", str(SCENARIOS / scenario), "-i", "127.0.0.1", "-s", "0810257510"),
         *("-nostdin", "-timeout", "100s", "-timeout_error", *options),
+        *("-trace_err", "-error_file", str(errors)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         cwd=server.folder,
     )
     out, _ = await process.communicate()
-    return process.returncode or 0, out.decode(errors="replace")[-3000:]
+    told = errors.read_text(errors="replace") if errors.exists() else ""
+    return process.returncode or 0, out.decode(errors="replace")[-3000:] + told[:3000]
 
 
 @pytest.mark.parametrize("loss", [(), ("-lost", "10")], ids=["clean", "10% lost"])
