@@ -7,11 +7,13 @@ Hanging up, crashing, or guessing on many channels at once gains nothing.
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_core import phones, succession
@@ -28,8 +30,8 @@ from auth_core.model import (
     Source,
     Verdict,
 )
-from auth_core.settings import AuthSettings
-from auth_core.store import repository
+from auth_core.settings import AuthSettings, CallerSettings
+from auth_core.store import crowds, repository
 from auth_core.store.audit import Act, AuditTrail
 from auth_core.store.database import Database
 from auth_core.tempo import Tempo
@@ -38,6 +40,10 @@ from auth_core.validity import end_of_day
 
 _USABLE = (Slot.LIVE, Slot.PENDING)
 _WITHHELD = b"withheld"
+_EVERYBODY = b"everybody"
+_IPV6_PREFIX = 64  # what one subscriber has
+
+log = structlog.get_logger(__name__)
 
 
 class Refusal(StrEnum):
@@ -54,26 +60,64 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """How a caller's number is kept: as a keyed hash. Withheld numbers share one."""
+    """How those who try are kept: as keyed hashes. Withheld numbers share one.
+
+    `allow`: networks of addresses that are not limited.
+    """
 
     pepper: Keyring
+    allow: Sequence[IPv4Network | IPv6Network] = ()
 
     def of(self, source: Source) -> bytes | None:
-        """None for who does not call by telephone."""
-        if source.channel is not Channel.TELEPHONE:
+        """The number or the address that tries; None where neither limits."""
+        match source.channel:
+            case Channel.TELEPHONE if source.caller:
+                return self._key("callers", phones.caller_key(source.caller).encode())
+            case Channel.TELEPHONE:
+                return self._key("callers", _WITHHELD)
+            case Channel.WEB | Channel.APP if source.address:
+                network = self._network(source.address)
+                return None if network is None else self._key("addresses", network)
+            case _:
+                return None
+
+    def surges_of(self, source: Source) -> list[tuple[str, bytes]]:
+        """By which ways the try comes, each with its name: the trunk, and all together."""
+        everybody = ("in_all", self._key("surges", _EVERYBODY))
+        if not source.trunk:
+            return [everybody]
+        return [("per_trunk", self._key("trunks", source.trunk.encode())), everybody]
+
+    def device_of(self, source: Source) -> bytes | None:
+        return None if not source.device else self._key("devices", source.device.encode())
+
+    def _network(self, written: str) -> bytes | None:
+        """What an address is limited by; None when it is allowed. What is no address is itself."""
+        try:
+            address = ip_address(written)
+        except ValueError:
+            return written.encode()
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        if any(address in network for network in self.allow):
             return None
-        number = _WITHHELD if not source.caller else phones.caller_key(source.caller).encode()
-        return hmac.digest(self.pepper.derived("callers"), number, hashlib.sha256)
+        if isinstance(address, IPv6Address):
+            return str(ip_network((int(address), _IPV6_PREFIX), strict=False)).encode()
+        return str(address).encode()
+
+    def _key(self, use: str, name: bytes) -> bytes:
+        return hmac.digest(self.pepper.derived(use), name, hashlib.sha256)
 
 
 @dataclass(frozen=True, slots=True)
 class _Charge:
-    """What the first transaction settled. `number`: of the try on the file; None: not charged."""
+    """What the first transaction settled. `delay`: of the answer, seconds. `number`: of the try on
+    the file; None: not charged."""
 
     at: datetime
     caller: bytes | None
     busy: bool = False
-    slow: bool = False
+    delay: float = 0.0
     case_file: CaseFile | None = None
     candidates: tuple[Credential, ...] = ()
     number: int | None = None
@@ -122,8 +166,8 @@ class Authenticator:
         )
         if verdict.outcome is Outcome.REFUSED:
             await self._tempo.reach_floor(begun)
-        if charge.slow:
-            await self._tempo.delay(self._settings.callers.slow_seconds)
+        if charge.delay:
+            await self._tempo.delay(charge.delay)
         return verdict
 
     async def _charge(
@@ -157,8 +201,11 @@ class Authenticator:
         numbers = await repository.phones_of(connection, case_file.id)
         caller = phones.e164(source.caller) if source.caller else None
         known = caller is not None and any(phones.same(n.number, caller) for n in numbers)
+        devices = await crowds.devices_of(connection, case_file.id)
+        known = known or self._callers.device_of(source) in devices
         bucket = Bucket.KNOWN if known else Bucket.STRANGER
-        if not throttle.admits(bucket, now, self._settings, known_sources=bool(numbers)):
+        known_sources = bool(numbers or devices)
+        if not throttle.admits(bucket, now, self._settings, known_sources=known_sources):
             return replace(charge, refusal=Refusal.LOCKED)
         throttle = throttle.charge(bucket, now)
         await repository.replace_file_throttle(connection, case_file.id, revision, throttle)
@@ -167,16 +214,27 @@ class Authenticator:
     async def _charge_caller(
         self, connection: AsyncConnection, charge: _Charge, source: Source
     ) -> _Charge:
-        if charge.caller is None:
-            return charge
-        now, limits = charge.at, self._settings.callers
-        revision, throttle = await repository.caller_throttle(connection, charge.caller, now)
-        if throttle.busy(now):
-            return replace(charge, busy=True)
-        slow = throttle.slow(now, limits)
-        throttle = throttle.charge(now, limits, withheld=not source.caller)
-        await repository.replace_caller_throttle(connection, charge.caller, revision, throttle, now)
-        return replace(charge, slow=slow)
+        now, caller = charge.at, charge.caller
+        if caller is not None:
+            limits = self._limits(source)
+            revision, throttle = await repository.caller_throttle(connection, caller, now)
+            if throttle.busy(now):
+                return replace(charge, busy=True)
+            if throttle.slow(now, limits):
+                charge = replace(charge, delay=limits.slow_seconds)
+            withheld = source.channel is Channel.TELEPHONE and not source.caller
+            throttle = throttle.charge(now, limits, withheld=withheld)
+            await repository.replace_caller_throttle(connection, caller, revision, throttle, now)
+        surges = self._settings.surges
+        for name, scope in self._callers.surges_of(source):
+            surge = await crowds.surge(connection, scope, now)
+            if surge.slow(now, getattr(surges, name)):
+                charge = replace(charge, delay=max(charge.delay, surges.slow_seconds))
+        return charge
+
+    def _limits(self, source: Source) -> CallerSettings:
+        by_telephone = source.channel is Channel.TELEPHONE
+        return self._settings.callers if by_telephone else self._settings.addresses
 
     async def _settle(
         self,
@@ -212,6 +270,10 @@ class Authenticator:
             connection, case_file.id, revision, throttle.clear(charge.number)
         )
         await repository.record_login(connection, case_file.id, charge.at)
+        device = self._callers.device_of(source)
+        if device is not None:
+            keep = self._settings.known_devices
+            await crowds.remember_device(connection, case_file.id, device, charge.at, keep)
         if renewed is not None:
             renewed = replace(renewed, slot=right.slot)
         if right.slot is Slot.PENDING:
@@ -240,6 +302,10 @@ class Authenticator:
     async def _refuse(
         self, connection: AsyncConnection, charge: _Charge, source: Source, why: Refusal
     ) -> Verdict:
+        for name, scope in self._callers.surges_of(source):
+            surge = await crowds.charge_surge(connection, scope, charge.at)
+            if surge.failures == getattr(self._settings.surges, name):
+                log.error("surge of failures", alarm=f"failures_{name}", trunk=source.trunk)
         file_id = None if charge.case_file is None else charge.case_file.id
         await self._trail.append(
             connection, Act.LOGIN_REFUSED, source, charge.at, file_id, {"reason": why.value}

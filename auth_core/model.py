@@ -143,9 +143,10 @@ class Identity:
 class Source:
     """Where a try or an act comes from.
 
-    `caller`: the number that rings, None when withheld or not a telephone; a clue for throttling,
-    never a factor of authentication. `reference`: the call's or request's id. `agent`: the named
-    back-office agent, for `Channel.BACK_OFFICE` only.
+    `caller`: the number that rings, None when withheld or not a telephone; `address`: the IP
+    address of a browser or app; `device`: what a channel gave a device to be known again by
+    (unguessable). They are clues for throttling, never factors of authentication. `reference`: the
+    call's or request's id. `agent`: the named back-office agent, for `Channel.BACK_OFFICE` only.
     """
 
     channel: Channel
@@ -153,6 +154,8 @@ class Source:
     trunk: str | None = None
     reference: str = ""
     agent: str | None = None
+    address: str | None = field(default=None, repr=False)
+    device: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,8 @@ class AuthService:
         outbox, texts = Outbox(outbox_key), Texts.load()
         issuer = Issuer(settings, hasher, outbox, texts)
         notices = Notices(settings, outbox, texts)
-        tempo, callers = Tempo(settings.failure_floor, sleep, monotonic), Callers(pepper)
+        tempo = Tempo(settings.failure_floor, sleep, monotonic)
+        callers = Callers(pepper, settings.addresses.allow)
         self._authenticator = Authenticator(
             settings, database, hasher, trail, callers, tempo, clock
         )

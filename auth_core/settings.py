@@ -6,6 +6,7 @@ Defaults are those of the domain. Config may shorten a validity, never exceed wh
 import os
 from collections.abc import Collection, Sequence
 from datetime import date, timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
 
@@ -63,6 +64,24 @@ class CallerSettings(_Section):
         return self
 
 
+class AddressSettings(CallerSettings):
+    """`addresses`: the same for one address of the web or the app (IPv6: its /64). `allow`: the
+    networks of kiosks and social workers, from which many people come in."""
+
+    slow_after: int = Field(default=20, ge=1)
+    busy_after: int = Field(default=60, ge=1)
+    allow: tuple[IPv4Network | IPv6Network, ...] = ()
+
+
+class SurgeSettings(_Section):
+    """`surges`: how many failures a minute, over one trunk or in all, raise an alarm and delay
+    every answer. Nobody is refused for what others do."""
+
+    per_trunk: int = Field(default=600, ge=1)
+    in_all: int = Field(default=2000, ge=1)
+    slow_seconds: float = Field(default=2.0, ge=0, le=2)
+
+
 class LostPasswordSettings(_Section):
     """`lost_password`: how often a provisional password may be asked for without being in."""
 
@@ -106,6 +125,9 @@ class AuthSettings(_Section):
     max_consecutive_pin_failures: int = Field(default=20, ge=1, le=100)
     failure_floor: float = Field(default=0.3, ge=0, le=5)
     callers: CallerSettings = CallerSettings()
+    addresses: AddressSettings = AddressSettings()
+    surges: SurgeSettings = SurgeSettings()
+    known_devices: int = Field(default=10, ge=0, le=100)
     lost_password: LostPasswordSettings = LostPasswordSettings()
     password_refusals: RefusalSettings = RefusalSettings()
     expiry_notice_days: int = Field(default=30, ge=1, le=365)

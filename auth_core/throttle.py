@@ -3,8 +3,9 @@ state comes out. The store keeps one row per state and replaces it by one condit
 committed before any hash is computed; only a success gives the try back.
 
 A file has two allowances, so that strangers cannot lock its owner out for ever: one for tries from
-its known sources (numbers on file), one for everybody else. Both lock alike, and share one cap a
-day, of which strangers cannot take what is set apart for known sources.
+its known sources (numbers on file, devices that logged in before), one for everybody else. Both
+lock alike, and share one cap a day, of which strangers cannot take what is set apart for known
+sources.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from auth_core.model import SecretKind
 from auth_core.settings import DAY, AuthSettings, CallerSettings, LostPasswordSettings
 
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 
 
 class Bucket(StrEnum):
@@ -111,7 +113,7 @@ class FileThrottle:
 
 @dataclass(frozen=True, slots=True)
 class CallerThrottle:
-    """What one telephone number has failed lately, on whatever files.
+    """What one telephone number, or one address, has failed lately, on whatever files.
 
     `failures`: within the hour, those being judged included. `busy_until`: nothing is looked at
     before. `requests`: lost-password requests within a day.
@@ -150,6 +152,35 @@ class CallerThrottle:
     def request(self, now: datetime, limits: LostPasswordSettings) -> "CallerThrottle":
         requests = _within(self.requests, now, DAY, (now,))[-limits.per_caller_per_day :]
         return replace(self, requests=requests)
+
+
+@dataclass(frozen=True, slots=True)
+class Surge:
+    """Failures of all who come the same way: over one trunk, or in all; of the minute that began
+    at `began`, and of the minute before it. It slows, and never refuses: one attacker must not
+    close the line to everybody."""
+
+    began: datetime
+    failures: int = 0
+    before: int = 0
+
+    def at(self, now: datetime) -> "Surge":
+        """The same, as of the minute of `now`."""
+        if now < self.began + MINUTE:
+            return self
+        adjoining = now < self.began + 2 * MINUTE
+        began = self.began + MINUTE if adjoining else now
+        return Surge(began, before=self.failures if adjoining else 0)
+
+    def charge(self, now: datetime) -> "Surge":
+        """One more failure."""
+        current = self.at(now)
+        return replace(current, failures=current.failures + 1)
+
+    def slow(self, now: datetime, limit: int) -> bool:
+        """Whether answers are delayed."""
+        current = self.at(now)
+        return max(current.failures, current.before) >= limit
 
 
 def _within(

@@ -182,6 +182,24 @@ caller_throttles = Table(
     Column("updated_at", Moment, nullable=False, index=True),
 )
 
+# `scope`: the keyed hash of a trunk's name, or of the word for all.
+surges = Table(
+    "surges",
+    metadata,
+    Column("scope", LargeBinary, primary_key=True),
+    Column("began", Moment, nullable=False, index=True),
+    Column("failures", Integer, nullable=False),
+    Column("before", Integer, nullable=False),
+)
+
+known_devices = Table(
+    "known_devices",
+    metadata,
+    _file_id(primary_key=True),
+    Column("device", LargeBinary, primary_key=True),
+    Column("last_login", Moment, nullable=False, index=True),
+)
+
 messages = Table(
     "messages",
     metadata,
