@@ -28,6 +28,7 @@ from auth_core.model import (
     Payment,
     RequestKind,
     RequestProgress,
+    Role,
     Session,
     Slot,
     Source,
@@ -254,10 +255,10 @@ class AuthService:
         AuthError for a closed file or an owner who cannot be reached."""
         await self._back_office.replace_secret(identity, Nims(), _back_office(agent))
 
-    async def separate(self, identity: Identity, keeper: str, agent: str) -> None:
-        """The couple separates and `keeper` (a person's id) keeps the file: the secret is replaced
-        at once by a provisional, which goes to a mobile of theirs, else to their address. Raises
-        as `nims`, and AuthError when they are not one of the couple."""
+    async def separate(self, identity: Identity, keeper: Role, agent: str) -> None:
+        """The couple separates and `keeper` (beneficiary or spouse) keeps the file: the secret is
+        replaced at once by a provisional, which goes to a mobile of theirs, else to their address.
+        Raises as `nims`, and AuthError when the file has no such person."""
         await self._back_office.replace_secret(identity, Separation(keeper), _back_office(agent))
 
     async def transfer(

@@ -62,24 +62,22 @@ class Nims(Change):
 
 @dataclass(frozen=True, slots=True)
 class Separation(Change):
-    """The couple of the file separates; `keeper` (a person's id) keeps it."""
+    """The couple of the file separates; `keeper` (beneficiary or spouse) keeps it."""
 
     act = Act.SEPARATED
     notice = MessageKind.FILE_SEPARATED
-    keeper: str
+    keeper: Role
 
     def after(self, before: CaseFile) -> CaseFile:
-        if not any(p.id == self.keeper and p.role in _COUPLE for p in before.persons):
-            raise AuthError(
-                "who keeps the file must be its beneficiary or their spouse; "
-                "auth-core show lists the persons of a file"
-            )
-        roles = {
-            person.id: Role.BENEFICIARY if person.id == self.keeper else Role.FORMER_SPOUSE
-            for person in before.persons
-            if person.role in _COUPLE
-        }
-        persons = tuple(replace(p, role=roles.get(p.id, p.role)) for p in before.persons)
+        keepers = [p for p in before.persons if p.role is self.keeper]
+        if self.keeper not in _COUPLE or len(keepers) != 1:
+            raise AuthError("who keeps the file must be its beneficiary or their spouse")
+        persons = tuple(
+            replace(p, role=Role.BENEFICIARY if p in keepers else Role.FORMER_SPOUSE)
+            if p.role in _COUPLE
+            else p
+            for p in before.persons
+        )
         return replace(before, persons=persons)
 
     async def write(self, connection: AsyncConnection, after: CaseFile, now: datetime) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -199,7 +200,11 @@ def test_a_missing_pepper_is_one_line(run: Run, folder: Path) -> None:
 
 
 def test_every_command_explains_itself(run: Run, folder: Path) -> None:
-    for command in ("migrate", "demo", "show", "unlock", "create-password", "lost-password"):
+    for command in (
+        "migrate", "demo", "show", "unlock", "create-password", "lost-password", "check-password",
+        "nims", "separation", "transfer", "register", "affiliate", "close", "expire", "redeem",
+        "verify-audit", "deliver",
+    ):  # fmt: skip
         status, out, _ = run(folder, command, "--help")
         assert status == 0
         assert "Usage" in out
@@ -210,3 +215,86 @@ def test_the_installed_command_works_in_a_process_of_its_own(folder: Path) -> No
     assert run_apart(folder, "create-password", *FILE, stdin="4821\n52917364\n")[0] == 0
     status, out, err = run_apart(folder, "show", *FILE)
     assert (status, out, err) == (2, "", "auth-core: Missing option '--agent'.\n")
+
+
+def test_check_password_gives_code_and_sentence(run: Run, folder: Path) -> None:
+    status, out, _ = run(folder, "check-password", *FILE, "--json", stdin="14031985\n")
+    assert status == 1
+    sentence = "Le mot de passe ne peut pas être une date de naissance du dossier."
+    assert json.loads(out) == {
+        "ok": False,
+        "reasons": [{"code": "birth_date", "message": sentence}],
+    }
+    status, out, _ = run(folder, "check-password", *FILE, *AGENT, "--json", stdin="12345679\n")
+    assert (status, json.loads(out)) == (0, {"ok": True, "reasons": []})
+    assert "14031985" not in run(folder, "show", *FILE, *AGENT)[1]
+
+
+def test_only_so_many_passwords_are_judged_a_day(run: Run, folder: Path) -> None:
+    for _ in range(20):
+        assert run(folder, "check-password", *FILE, stdin="11111111\n")[0] == 1
+    status, out, err = run(folder, "check-password", *FILE, stdin="12345679\n")
+    assert (status, out) == (2, "")
+    assert "too many" in err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("nims",), ("transfer", "--to-caf", "691"), ("affiliate",), ("close",), ("separation",)],
+)
+def test_acts_of_the_back_office_name_who_acts(
+    run: Run, folder: Path, command: tuple[str, ...]
+) -> None:
+    keeper = ("--keeper", "beneficiary") if command == ("separation",) else ()
+    status, _, err = run(folder, *command, *FILE, *keeper)
+    assert (status, "--agent" in err) == (2, True)
+    status, out, _ = run(folder, *command, *FILE, *keeper, *AGENT, "--json")
+    assert status == 0
+    assert json.loads(out)["ok"] is True
+    assert "0123456" not in out
+
+
+def test_a_transferred_file_is_unknown_where_it_was(run: Run, folder: Path) -> None:
+    moved = run(folder, "transfer", *FILE, "--to-caf", "691", "--to-matricule", "7654321", *AGENT)
+    assert moved == (0, "The file is …321 at Caf 691 now.\n", "")
+    assert run(folder, "show", *FILE, *AGENT)[0] == 2
+    status, out, _ = run(folder, "show", "--caf", "691", "--matricule", "7654321", *AGENT, "--json")
+    assert status == 0
+    assert json.loads(out)["entries"][1]["act"] == "transferred"
+    taken = run(folder, "transfer", "--caf", "691", "--matricule", "7654321", "--to-caf", "751",
+                "--to-matricule", "0123456", *AGENT)  # fmt: skip
+    assert taken[0] == 2
+    assert "was another file's" in taken[2]
+
+
+FORM = {
+    "caf": "751", "name": "Inès Roux", "birth_date": "1999-04-30", "kind": "housing_aid",
+    "nir": "2990475116001", "mobile": "06 39 98 09 90",
+}  # fmt: skip
+
+
+def test_register_reads_a_form_and_tells_nothing(run: Run, folder: Path) -> None:
+    first = run(folder, "register", "--json", stdin=json.dumps(FORM))
+    assert first == (0, '{"ok": true}\n', "")
+    assert run(folder, "register", "--json", stdin=json.dumps(FORM)) == first
+    status, _, err = run(folder, "register", stdin=json.dumps({**FORM, "kind": "paje"}))
+    assert status == 2
+    assert "kind" in err
+    assert "2990475116001" not in run(folder, "register", stdin='{"nir": "2990475116001"}')[2]
+
+
+def test_expire_and_verify_audit(run: Run, folder: Path) -> None:
+    status, out, _ = run(folder, "expire", *AGENT, "--json")
+    assert (status, set(json.loads(out))) == (0, {"ok", "told", "erased"})
+    assert run(folder, "verify-audit") == (0, "The trail is whole.\n", "")
+    database = sqlite3.connect(folder / "var" / "auth.db")
+    with database:
+        database.execute("UPDATE audit SET agent = 'M. Personne' WHERE number = 3")
+    database.close()
+    status, out, _ = run(folder, "verify-audit", "--json")
+    assert (status, json.loads(out)) == (1, {"ok": False, "first_broken": 3})
+
+
+def test_an_unknown_reference_is_refused(run: Run, folder: Path) -> None:
+    status, out, _ = run(folder, "redeem", *AGENT, "--json", stdin="invented\n")
+    assert (status, json.loads(out)) == (1, {"ok": False})
