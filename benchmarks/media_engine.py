@@ -75,16 +75,11 @@ def engine_cost(calls: int, seconds: float) -> Cost:
         engine.play(slot, 1, [Clip(0, BANK_SIZE)], barge_in=True)
     rows = np.zeros((calls, rtp.MAX_PACKET), np.uint8)
     rows[:, : rtp.HEADER_SIZE + SAMPLES] = packets_of(calls)
-    ticks_per_packet = PACKET_MS // TICK_MS
-    phases = []
-    for phase in range(ticks_per_packet):
-        data = np.ascontiguousarray(rows[phase::ticks_per_packet])
-        lengths = np.full(len(data), rtp.HEADER_SIZE + SAMPLES, np.int64)
-        phases.append(Arrivals(data, lengths, slots[phase::ticks_per_packet], None))
-    used = 0.0
-    for number in range(1, round(seconds * 1000 / TICK_MS)):
-        arrivals = phases[number % ticks_per_packet]
-        advance(arrivals.data, number // ticks_per_packet)
+    lengths = np.full(calls, rtp.HEADER_SIZE + SAMPLES, np.int64)
+    arrivals = Arrivals(rows, lengths, slots, None)
+    number, used = 0, 0.0
+    while (number := engine.next_tick(number)) < seconds * 1000 / TICK_MS:
+        advance(rows, number * TICK_MS // PACKET_MS)
         now = number * TICK_MS / 1000
         begin = time.process_time()
         engine.receive(arrivals, now)
@@ -101,18 +96,20 @@ def system_calls_cost(calls: int, seconds: float) -> Cost:
         line.bind(("127.0.0.1", 0))
         line.setblocking(False)
     callers = Callers([line.getsockname() for line in lines])
-    remote, data = callers.socket.getsockname(), bytes(rtp.HEADER_SIZE + SAMPLES)
-    ticks_per_packet = PACKET_MS // TICK_MS
+    data = bytes(rtp.HEADER_SIZE + SAMPLES)
+    for line in lines:
+        line.connect(callers.socket.getsockname())
     load = threading.Thread(target=callers.run, args=(seconds,))
     used, begin = 0.0, time.monotonic()
     load.start()
-    for number in range(round(seconds * 1000 / TICK_MS)):
-        time.sleep(max(0.0, begin + number * TICK_MS / 1000 - time.monotonic()))
+    for number in range(round(seconds * 1000 / PACKET_MS)):
+        time.sleep(max(0.0, begin + number * PACKET_MS / 1000 - time.monotonic()))
         before = time.thread_time()
-        for line in lines[number % ticks_per_packet :: ticks_per_packet]:
+        for line in lines:
             with contextlib.suppress(BlockingIOError):
-                line.recvfrom_into(_SCRAP)
-            line.sendto(data, remote)
+                line.recv_into(_SCRAP)
+        for line in lines:
+            line.send(data)
         used += time.thread_time() - before
     load.join()
     for udp in (*lines, callers.socket):

@@ -171,11 +171,11 @@ class Engine:
     def receive(self, arrivals: Arrivals, now: float) -> None:
         """Take the datagrams that came to RTP ports by `now`. Never raises for what they hold."""
         packets = rtp.parse(arrivals.data, arrivals.lengths)
-        slots = np.array(arrivals.slots, np.int64)
-        self.malformed += len(slots) - int(np.count_nonzero(packets.valid))
+        slots = np.fromiter(arrivals.slots, np.int64)
         is_sound = packets.payload_type == self._sound_type[slots]
         event_rate = self._event_rate[slots, packets.payload_type]
         rows = np.flatnonzero(packets.valid)
+        self.malformed += len(slots) - len(rows)
         if arrivals.sources is None:
             self._latched[slots[rows]] = True
         else:
@@ -186,8 +186,9 @@ class Engine:
             ]
             rows = rows[admitted]
         self._reception.update(slots[rows], packets, rows, is_sound[rows], now)
-        for row in rows[event_rate[rows] > 0].tolist():
-            self._telephone_event(int(slots[row]), packets, row, int(event_rate[row]), now)
+        events = rows[np.flatnonzero(event_rate[rows])]
+        if events.size:
+            self._telephone_events(slots[events], packets, events, event_rate[events], now)
 
     def _admit(self, slot: int, source: Address, expected: bool) -> bool:
         """Whether to hear `source`; latches to it where that is still open.
@@ -205,24 +206,28 @@ class Engine:
         call.strangers += 1
         return False
 
-    def _telephone_event(
-        self, slot: int, packets: rtp.Packets, row: int, rate: int, now: float
+    def _telephone_events(
+        self,
+        slots: NDArray[np.int64],
+        packets: rtp.Packets,
+        rows: NDArray[np.int64],
+        rates: NDArray[np.int64],
+        now: float,
     ) -> None:
-        try:
-            event = rfc4733.parse(packets.payload(row))
-        except WireError:
-            self.malformed += 1
-            return
-        receiver = self._calls[slot].events
-        changes = receiver.receive(
-            event,
-            sequence=int(packets.sequence[row]),
-            timestamp=int(packets.timestamp[row]),
-            marker=bool(packets.marker[row]),
-            rate=rate,
-            now=now,
-        )
-        self._apply(slot, changes, now)
+        columns = (slots, rows, packets.sequence[rows], packets.timestamp[rows], rates)
+        markers: list[bool] = packets.marker[rows].tolist()
+        for slot, row, sequence, timestamp, rate, marker in zip(
+            *(column.tolist() for column in columns), markers, strict=True
+        ):
+            try:
+                event = rfc4733.parse(packets.payload(row))
+            except WireError:
+                self.malformed += 1
+                continue
+            changes = self._calls[slot].events.receive(
+                event, sequence=sequence, timestamp=timestamp, marker=marker, rate=rate, now=now
+            )
+            self._apply(slot, changes, now)
 
     def _apply(self, slot: int, changes: Sequence[rfc4733.KeyChange], now: float) -> None:
         call = self._calls[slot]

@@ -174,15 +174,14 @@ class Playout:
         return any(senders[number % len(senders)].size for senders in self._senders)
 
     def _pack(self, slots: NDArray[np.int64], samples: int, tick: int) -> Burst:
-        count = len(slots)
-        data = np.empty((count, HEADER_SIZE + samples), np.uint8)
-        header = np.empty(count, HEADER)
+        data = np.empty((len(slots), HEADER_SIZE + samples), np.uint8)
+        header = np.empty(len(slots), HEADER)
         header["first"] = VERSION << 6
         header["second"] = self._payload_type[slots] | self._marker[slots]
         header["sequence"] = self._sequence[slots]
         header["timestamp"] = self.timestamps(slots, tick)
         header["ssrc"] = self._ssrc[slots]
-        data[:, :HEADER_SIZE] = header.view(np.uint8).reshape(count, HEADER_SIZE)
+        data[:, :HEADER_SIZE] = header.view(np.uint8).reshape(-1, HEADER_SIZE)
         self._fill(slots, data[:, HEADER_SIZE:])
         self._marker[slots] = 0
         self._sequence[slots] += np.uint16(1)
@@ -193,12 +192,13 @@ class Playout:
     def _fill(self, slots: NDArray[np.int64], payload: NDArray[np.uint8]) -> None:
         samples = payload.shape[1]
         codec = self._codec[slots]
-        payload[:] = _SILENCE[codec][:, np.newaxis]
         waiting = self._first_silence[slots]
         audible = self._playing[slots] & (waiting <= 0)
         self._first_silence[slots] = waiting - samples
         within = audible & (self._remaining[slots] > samples)
         rows = np.flatnonzero(within)
+        if rows.size < len(slots):
+            payload[:] = _SILENCE[codec][:, np.newaxis]
         if rows.size:
             playing = slots[rows]
             begin = self._cursor[playing] + codec[rows] * self._bank_size

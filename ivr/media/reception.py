@@ -3,6 +3,7 @@
 State is one array per quantity, indexed by the call's slot; arrivals of a tick are taken together.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ WINDOW = 64
 """Packets: how far back a late packet is still told from a duplicate; the RFC's MAX_MISORDER."""
 
 _ONE = np.uint64(1)
+_NOBODY = -1
 _LONGEST_TRANSIT_STEP = SAMPLE_RATE  # samples: past 1 s the sender's clock was set, not the network
 
 
@@ -35,15 +37,14 @@ class Reception:
     """Sequence, loss, duplicates and jitter of (capacity,) sources."""
 
     def __init__(self, capacity: int) -> None:
-        self._heard = np.zeros(capacity, np.bool_)
-        self._ssrc = np.zeros(capacity, np.int64)
+        self._first = np.zeros(capacity, np.int64)  # see _turns
+        self._ssrc = np.full(capacity, _NOBODY)  # so it is before the first packet
         self._highest = np.zeros(capacity, np.int64)  # extended: cycles << 16 | sequence
         self._base = np.zeros(capacity, np.int64)  # extended, of the source's first packet
         self._probe = np.zeros(capacity, np.int64)  # bad_seq of A.1
         self._window = np.zeros(capacity, np.uint64)  # bit n: packet `highest - n` came
         self._received = np.zeros(capacity, np.int64)
-        self._timed = np.zeros(capacity, np.bool_)
-        self._arrival = np.zeros(capacity, np.float64)
+        self._arrival = np.full(capacity, -np.inf)  # s; -inf: none to tell jitter from
         self._timestamp = np.zeros(capacity, np.int64)
         self._jitter = np.zeros(capacity, np.float64)  # samples
         # Totals of the sources that a call had before the one it has now.
@@ -56,6 +57,8 @@ class Reception:
         """Forget what the slot's last call left."""
         for state in vars(self).values():
             state[slot] = 0
+        self._ssrc[slot] = _NOBODY
+        self._arrival[slot] = -np.inf
 
     def update(
         self,
@@ -72,11 +75,21 @@ class Reception:
         counted.
         """
         sequence, timestamp, ssrc = packets.sequence, packets.timestamp, packets.ssrc
-        for turn in _turns(slots):
+        for turn in self._turns(slots):
             taken = rows[turn]
             self._update_once(
                 slots[turn], sequence[taken], timestamp[taken], ssrc[taken], sound[turn], now
             )
+
+    def _turns(self, slots: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Indices of `slots` in as many turns as it takes for no call to come twice in one."""
+        waiting = np.arange(len(slots))
+        while waiting.size:
+            # Of what is written to one place the last stays: backwards, a call's first packet.
+            self._first[slots[waiting[::-1]]] = waiting[::-1]
+            comes = self._first[slots[waiting]] == waiting
+            yield waiting[comes]
+            waiting = waiting[~comes]
 
     def _update_once(
         self,
@@ -88,32 +101,32 @@ class Reception:
         now: float,
     ) -> None:
         """One packet of each of some calls."""
-        distance = sequence_distance(sequence, self._highest[slots] & 0xFFFF)
-        in_order = (distance == 1) & (self._ssrc[slots] == ssrc) & self._heard[slots]
-        if in_order.all():
-            self._count_next(slots)
+        highest = self._highest[slots] + 1
+        leads = ((highest ^ sequence) & 0xFFFF == 0) & (self._ssrc[slots] == ssrc)
+        if np.count_nonzero(leads) == len(leads):
+            self._count_next(slots, highest)
         else:
-            self._count_next(slots[in_order])
-            rest = np.flatnonzero(~in_order)
-            ahead = self._count_others(slots[rest], sequence[rest], ssrc[rest], distance[rest])
-            in_order[rest[ahead]] = True
-        self._time(slots, timestamp, in_order & sound, now)
+            self._count_next(slots[leads], highest[leads])
+            rest = np.flatnonzero(~leads)
+            leads[rest] = self._count_others(slots[rest], sequence[rest], ssrc[rest])
+        leads &= sound
+        if np.count_nonzero(leads) == len(leads):
+            self._time(slots, timestamp, now)
+        else:
+            self._time(slots[leads], timestamp[leads], now)
 
-    def _count_next(self, slots: NDArray[np.int64]) -> None:
+    def _count_next(self, slots: NDArray[np.int64], highest: NDArray[np.int64]) -> None:
         """The packet right after the highest, as nearly all are."""
-        self._highest[slots] += 1
+        self._highest[slots] = highest
         self._received[slots] += 1
         self._window[slots] = self._window[slots] << _ONE | _ONE
 
     def _count_others(
-        self,
-        slots: NDArray[np.int64],
-        sequence: NDArray[np.int64],
-        ssrc: NDArray[np.int64],
-        distance: NDArray[np.int64],
+        self, slots: NDArray[np.int64], sequence: NDArray[np.int64], ssrc: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """First packets, and those after a loss, late, twice or astray; returns which lead on."""
-        is_new_source = ~self._heard[slots] | (self._ssrc[slots] != ssrc)
+        distance = sequence_distance(sequence, self._highest[slots] & 0xFFFF)
+        is_new_source = self._ssrc[slots] != ssrc
         strayed = ~is_new_source & ((distance >= MAX_DROPOUT) | (distance <= -WINDOW))
         # Two strays in a row, one after the other: the sender restarted (A.1).
         restarts = is_new_source | (strayed & (sequence == self._probe[slots]))
@@ -142,36 +155,27 @@ class Reception:
     ) -> None:
         self._lost_before[slots] += np.maximum(self._expected(slots) - self._received[slots], 0)
         self._received_before[slots] += self._received[slots]
-        self._heard[slots] = True
         self._ssrc[slots] = ssrc
         self._highest[slots] = self._base[slots] = sequence
         self._window[slots] = 1
         self._received[slots] = 0
-        self._timed[slots] = False
+        self._arrival[slots] = -np.inf
         self._expected_reported[slots] = self._received_reported[slots] = 0
 
-    def _time(
-        self,
-        slots: NDArray[np.int64],
-        timestamp: NDArray[np.int64],
-        tells: NDArray[np.bool_],
-        now: float,
-    ) -> None:
+    def _time(self, slots: NDArray[np.int64], timestamp: NDArray[np.int64], now: float) -> None:
         """Interarrival jitter (A.8), from packets in order only."""
-        timed = slots[tells]
-        timestamp = timestamp[tells]
-        step = (now - self._arrival[timed]) * SAMPLE_RATE - timestamp_distance(
-            timestamp, self._timestamp[timed]
-        )
-        steady = self._timed[timed] & (np.abs(step) <= _LONGEST_TRANSIT_STEP)
-        known = timed[steady]
-        self._jitter[known] += (np.abs(step[steady]) - self._jitter[known]) / 16
-        self._timed[timed] = True
-        self._arrival[timed] = now
-        self._timestamp[timed] = timestamp
+        step = (now - self._arrival[slots]) * SAMPLE_RATE
+        step -= timestamp_distance(timestamp, self._timestamp[slots])
+        step = np.abs(step)
+        self._arrival[slots] = now
+        self._timestamp[slots] = timestamp
+        jitter = self._jitter[slots]
+        jitter += np.where(step <= _LONGEST_TRANSIT_STEP, (step - jitter) / 16, 0.0)
+        self._jitter[slots] = jitter
 
     def _expected(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.where(self._heard[slots], self._highest[slots] - self._base[slots] + 1, 0)
+        heard = self._ssrc[slots] != _NOBODY
+        return np.where(heard, self._highest[slots] - self._base[slots] + 1, 0)
 
     def received(self, slot: int) -> int:
         """Packets so far, duplicates not counted."""
@@ -188,7 +192,7 @@ class Reception:
 
     def report(self, slot: int) -> ReportBlock | None:
         """The report on the call's source since the last one; None before its first packet."""
-        if not self._heard[slot]:
+        if self._ssrc[slot] == _NOBODY:
             return None
         expected = int(self._highest[slot] - self._base[slot]) + 1
         received = int(self._received[slot])
@@ -206,15 +210,3 @@ class Reception:
             highest_sequence=int(self._highest[slot]) & 0xFFFFFFFF,
             jitter=int(self._jitter[slot]),
         )
-
-
-def _turns(slots: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Indices of `slots` in as many turns as it takes for no call to come twice in one."""
-    if len(set(slots.tolist())) == len(slots):
-        return [np.arange(len(slots))] if len(slots) else []
-    order = np.argsort(slots, kind="stable")
-    begins = np.flatnonzero(np.diff(slots[order], prepend=-1))
-    runs = np.diff(begins, append=len(slots))
-    turn = np.empty(len(slots), np.int64)
-    turn[order] = np.arange(len(slots)) - np.repeat(begins, runs)
-    return [np.flatnonzero(turn == number) for number in range(int(runs.max()))]

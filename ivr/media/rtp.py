@@ -70,23 +70,23 @@ def parse(data: NDArray[np.uint8], lengths: NDArray[np.int64]) -> Packets:
     Never raises for what a peer sent: what is not RTP is not `valid`. Payload types 64 to 95 are
     RTCP that strayed (RFC 5761 section 4) and not valid either.
     """
-    header = data[:, :HEADER_SIZE].copy().view(HEADER)[:, 0]
-    first = header["first"]
-    payload_type = (header["second"] & 0x7F).astype(np.int64)
+    words = data[:, :HEADER_SIZE].copy().view(">u4").T.astype(np.int64)
+    first, second = words[0] >> 24, words[0] >> 16 & 0xFF
+    payload_type = second & 0x7F
     offset = np.full(len(lengths), HEADER_SIZE)
     payload_length = lengths - HEADER_SIZE
     valid = (payload_length >= 0) & (lengths < MAX_PACKET) & (payload_type >> 5 != 2)
-    if (first != VERSION << 6).any():
+    if np.count_nonzero(first != VERSION << 6):
         valid &= first >> 6 == VERSION
         _measure(data, lengths, first, valid, offset, payload_length)
     return Packets(
         data=data,
         valid=valid,
-        marker=header["second"] & MARKER != 0,
+        marker=second >= MARKER,
         payload_type=payload_type,
-        sequence=header["sequence"].astype(np.int64),
-        timestamp=header["timestamp"].astype(np.int64),
-        ssrc=header["ssrc"].astype(np.int64),
+        sequence=words[0] & 0xFFFF,
+        timestamp=words[1],
+        ssrc=words[2],
         payload_offset=offset,
         payload_length=payload_length,
     )
@@ -95,13 +95,13 @@ def parse(data: NDArray[np.uint8], lengths: NDArray[np.int64]) -> Packets:
 def _measure(
     data: NDArray[np.uint8],
     lengths: NDArray[np.int64],
-    first: NDArray[np.uint8],
+    first: NDArray[np.int64],
     valid: NDArray[np.bool_],
     offset: NDArray[np.int64],
     payload_length: NDArray[np.int64],
 ) -> None:
     """Take CSRC list, extension and padding off the payload; what does not fit is not valid."""
-    offset += 4 * (first & _CSRC_COUNT).astype(np.int64)
+    offset += 4 * (first & _CSRC_COUNT)
     has_extension = first & _EXTENSION != 0
     valid &= ~has_extension | (offset + 4 <= lengths)
     extended = np.flatnonzero(valid & has_extension)

@@ -42,6 +42,7 @@ MAX_CATCH_UP = 0.25
 
 _BATCH = 1024  # datagrams handed to the engine at once
 _ROUNDS = 16  # datagrams of one call in one tick: a flood on one port must not starve the others
+_REPORT_TICKS = 20  # RTCP goes out a few calls at a time: the first of a batch costs the most
 _READ = 65536
 
 
@@ -82,7 +83,7 @@ class Worker:
         self._by_slot: dict[int, _Line] = {}
         self._by_rtcp: dict[int, _Line] = {}
         # Bound methods at hand: the two loops that run for every packet look nothing else up.
-        self._senders: dict[int, Callable[[memoryview], int]] = {}
+        self._senders: dict[int, Callable[[bytes], int]] = {}
         self._peers: _Ears[int] = {}
         self._anyone: _Ears[tuple[int, Address]] = {}
         self._peers_poll, self._anyone_poll, self._rtcp_poll = (select.epoll() for _ in range(3))
@@ -92,6 +93,7 @@ class Worker:
             memory[begin : begin + rtp.MAX_PACKET]
             for begin in range(0, len(memory), rtp.MAX_PACKET)
         ]
+        self._reports_at = 0  # tick
         self._backlog = bytearray()
         self._late_ticks = 0
         self._unsent = 0
@@ -139,24 +141,22 @@ class Worker:
         self._drain(self._anyone_poll, self._anyone, self._hear_anyone, now)
         for burst in self._engine.tick(number, now):
             self._send_rtp(burst)
-        for datagram in self._engine.reports(now, time.time()):
-            self._send_rtcp(datagram)
+        if number >= self._reports_at:
+            self._reports_at = number + _REPORT_TICKS
+            for datagram in self._engine.reports(now, time.time()):
+                self._send_rtcp(datagram)
         self._report_events()
 
     def _send_rtp(self, burst: Burst) -> None:
         senders = self._senders
-        width = burst.data.shape[1]
-        packets = burst.data.data.cast("B")
-        begin = 0
-        for slot in burst.slots.tolist():
-            end = begin + width
+        packets: list[bytes] = burst.data.view(f"V{burst.data.shape[1]}").ravel().tolist()
+        for slot, packet in zip(burst.slots.tolist(), packets, strict=True):
             try:
-                senders[slot](packets[begin:end])
+                senders[slot](packet)
             except OSError:
-                self._send_again(slot, packets[begin:end])
-            begin = end
+                self._send_again(slot, packet)
 
-    def _send_again(self, slot: int, packet: memoryview) -> None:
+    def _send_again(self, slot: int, packet: bytes) -> None:
         """Send what failed: the fault may be what ICMP told of an earlier packet."""
         try:
             self._senders[slot](packet)
@@ -193,11 +193,11 @@ class Worker:
 
     def _hear_peers(self, slots: list[int], lengths: list[int], now: float) -> None:
         data = self._rows[: len(slots)]
-        self._engine.receive(Arrivals(data, np.array(lengths, np.int64), slots, None), now)
+        self._engine.receive(Arrivals(data, np.fromiter(lengths, np.int64), slots, None), now)
 
     def _hear_anyone(self, slots: list[int], heard: list[tuple[int, Address]], now: float) -> None:
         data = self._rows[: len(slots)]
-        lengths = np.array([length for length, _ in heard], np.int64)
+        lengths = np.fromiter((length for length, _ in heard), np.int64)
         sources = [source[:2] for _, source in heard]
         self._engine.receive(Arrivals(data, lengths, slots, sources), now)
         for slot in set(slots):
