@@ -25,7 +25,7 @@ from ivr.media.stream import (
 )
 
 SAMPLES_PER_TICK = SAMPLE_RATE * TICK_MS // 1000
-CROWD = 256
+CROWD = 512
 """Calls that send at one and the same tick before the next ones are given another."""
 _MAX_SAMPLES = SAMPLE_RATE * MAX_PTIME_MS // 1000
 _MAX_PERIOD = MAX_PTIME_MS // TICK_MS
