@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test lint venv peers bench prompts clean
+.PHONY: run test lint venv peers bench soak prompts clean
 
 run: venv
 	@$(BIN)/auth-core migrate
@@ -36,6 +36,10 @@ peers:
 
 bench: venv
 	$(BIN)/python -m benchmarks.calls
+
+# 2,000 random steps of the life of a secret; `make test` takes 200.
+soak: venv
+	LIFE_STEPS=2000 $(BIN)/pytest tests/auth_core/test_life.py
 
 prompts: venv
 	$(BIN)/ivr prompts build

@@ -219,7 +219,7 @@ async def _lay_down(
     demo: DemoFile,
     now: datetime,
 ) -> None:
-    case_file = _case_file(demo, now)
+    case_file = case_file_of(demo, now)
     created_at = _months_back(now, demo.months_old)
     months = {
         SecretKind.PIN: None,
@@ -262,7 +262,8 @@ def _months_back(now: datetime, months: int) -> datetime:
     return datetime.combine(day, local.timetz()).astimezone(now.tzinfo)
 
 
-def _case_file(demo: DemoFile, now: datetime) -> CaseFile:
+def case_file_of(demo: DemoFile, now: datetime) -> CaseFile:
+    """The file that a row of the demo stands for, as it is laid down at `now`."""
     file_id = f"demo-{demo.caf}-{demo.matricule}"
     person = Person(f"{file_id}-1", Role.BENEFICIARY, demo.name, demo.born, demo.nir_prefix)
     since = now - PHONE_AGE

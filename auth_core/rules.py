@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from auth_core import phones
+from auth_core.common import COMMON
 from auth_core.model import BirthDate, CaseFile
 
 LENGTH = 8
@@ -30,6 +31,7 @@ class Rule(StrEnum):
     MATRICULE = "matricule"
     REUSED = "reused"
     PATTERN = "pattern"
+    COMMON = "common"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ MESSAGES: Mapping[Rule, str] = {
     Rule.MATRICULE: "Le mot de passe ne peut pas contenir le numéro d'allocataire.",
     Rule.REUSED: "Le mot de passe doit être différent de vos codes et mots de passe précédents.",
     Rule.PATTERN: "Le mot de passe ne peut pas répéter ou refléter ses propres chiffres.",
+    Rule.COMMON: "Le mot de passe est trop courant : il fait partie des plus choisis.",
 }
 
 
@@ -132,6 +135,7 @@ SHAPES: Mapping[Rule, Callable[[str], bool]] = {
     Rule.IDENTICAL: is_identical,
     Rule.SUCCESSIVE: is_successive,
     Rule.PATTERN: is_pattern,
+    Rule.COMMON: COMMON.__contains__,
 }
 """Rules that need nothing but the candidate."""
 
