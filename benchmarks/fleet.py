@@ -173,8 +173,8 @@ class Fleet:
         while True:
             try:
                 data = caller.rtp.recv(2048)
-            except BlockingIOError:
-                return
+            except (BlockingIOError, ConnectionRefusedError):
+                return  # nothing more, or the far end has closed
             now = time.monotonic()
             if caller.first_sound is None:
                 caller.first_sound = now
