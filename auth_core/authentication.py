@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_core import phones, succession
 from auth_core.credentials import Credential, Hasher, Secret
+from auth_core.delivery.outbox import MessageKind
 from auth_core.keys import Keyring
 from auth_core.model import (
     CaseFile,
@@ -30,6 +31,7 @@ from auth_core.model import (
     Source,
     Verdict,
 )
+from auth_core.notices import Notices
 from auth_core.settings import AuthSettings, CallerSettings
 from auth_core.store import crowds, repository
 from auth_core.store.audit import Act, AuditTrail
@@ -134,6 +136,7 @@ class Authenticator:
         hasher: Hasher,
         trail: AuditTrail,
         callers: Callers,
+        notices: Notices,
         tempo: Tempo,
         clock: Callable[[], datetime],
     ) -> None:
@@ -142,6 +145,7 @@ class Authenticator:
         self._hasher = hasher
         self._trail = trail
         self._callers = callers
+        self._notices = notices
         self._tempo = tempo
         self._clock = clock
 
@@ -278,6 +282,11 @@ class Authenticator:
             renewed = replace(renewed, slot=right.slot)
         if right.slot is Slot.PENDING:
             generation = await succession.replace_live(connection, renewed or right, held)
+            if Slot.LIVE in held:
+                known = await repository.with_people(connection, case_file)
+                await self._notices.tell_owner(
+                    connection, known, MessageKind.SECRET_REVOKED, charge.at
+                )
         else:
             if Slot.PENDING in held:
                 await succession.drop_pending(connection, case_file.id)

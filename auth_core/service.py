@@ -77,7 +77,7 @@ class AuthService:
         tempo = Tempo(settings.failure_floor, sleep, monotonic)
         callers = Callers(pepper, settings.addresses.allow)
         self._authenticator = Authenticator(
-            settings, database, hasher, trail, callers, tempo, clock
+            settings, database, hasher, trail, callers, notices, tempo, clock
         )
         self._creation = PasswordCreation(
             settings, database, hasher, self._authenticator, notices, trail, clock

@@ -4,7 +4,6 @@ A text message with a secret needs a mobile that has been on file for some days:
 number must not get the secret by it. While a number is that new, notices go to the one before it.
 """
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from auth_core import phones
@@ -27,11 +26,10 @@ def for_secret(
 ) -> Destination | None:
     """Where they get a secret; None when they cannot be reached. Without a mobile of theirs that
     has been on file for `quarantine`, it is a letter, whatever `by` says."""
-    mobiles = list(_mobiles(case_file, person))
-    settled = all(now - phone.changed_at >= quarantine for phone in mobiles)
-    if by is DeliveryChoice.SMS and mobiles and settled:
-        return text_message(mobiles[-1].number)
-    return postal_address(case_file, person)
+    by_text = None
+    if by is DeliveryChoice.SMS:
+        by_text = _settled_mobile(case_file, person, now, quarantine)
+    return by_text or postal_address(case_file, person)
 
 
 def for_notice(
@@ -39,36 +37,40 @@ def for_notice(
 ) -> Destination | None:
     """Where they get a notice: the mobile that was theirs before it changed lately, else the one
     that is theirs, else a letter; None when they cannot be reached."""
-    mobiles = list(_mobiles(case_file, person))
-    if not mobiles:
-        return postal_address(case_file, person)
-    if (before := _before_change(mobiles, now, quarantine)) is not None:
-        return before
-    settled = all(now - phone.changed_at >= quarantine for phone in mobiles)
-    return text_message(mobiles[-1].number) if settled else postal_address(case_file, person)
+    return (
+        before_change(case_file, person, now, quarantine)
+        or _settled_mobile(case_file, person, now, quarantine)
+        or postal_address(case_file, person)
+    )
 
 
 def before_change(
     case_file: CaseFile, person: Person, now: datetime, quarantine: timedelta
 ) -> Destination | None:
     """The mobile that was theirs before one changed within `quarantine`; None when none did."""
-    return _before_change(list(_mobiles(case_file, person)), now, quarantine)
-
-
-def _before_change(
-    mobiles: list[Phone], now: datetime, quarantine: timedelta
-) -> Destination | None:
-    for phone in reversed(mobiles):
+    for phone in _mobiles(case_file, person):
         recent = now - phone.changed_at < quarantine
         if recent and phone.previous is not None and phones.is_mobile(phone.previous):
             return text_message(phone.previous)
     return None
 
 
-def _mobiles(case_file: CaseFile, person: Person) -> Iterator[Phone]:
-    for phone in case_file.phones:
-        if phone.owner_id == person.id and phones.is_mobile(phone.number):
-            yield phone
+def _settled_mobile(
+    case_file: CaseFile, person: Person, now: datetime, quarantine: timedelta
+) -> Destination | None:
+    """Their newest mobile, if none of theirs is newer than `quarantine`."""
+    mobiles = _mobiles(case_file, person)
+    if not mobiles or any(now - phone.changed_at < quarantine for phone in mobiles):
+        return None
+    return text_message(mobiles[-1].number)
+
+
+def _mobiles(case_file: CaseFile, person: Person) -> list[Phone]:
+    return [
+        phone
+        for phone in case_file.phones
+        if phone.owner_id == person.id and phones.is_mobile(phone.number)
+    ]
 
 
 def text_message(mobile: str) -> Destination | None:

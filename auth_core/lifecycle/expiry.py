@@ -88,6 +88,9 @@ class Expiry:
     async def _tell(
         self, connection: AsyncConnection, *, file_id: str, source: Source, now: datetime
     ) -> bool:
+        # The file's row first, as in every act: nobody waits in a circle.
+        if await repository.generation_of(connection, file_id) is None:
+            return False
         if not await changes.set_noticed(connection, file_id, now):
             return False
         identity = await repository.identity_of(connection, file_id)
@@ -110,6 +113,8 @@ class Expiry:
     async def _erase(
         self, connection: AsyncConnection, *, file_id: str, source: Source, now: datetime
     ) -> bool:
+        if await repository.generation_of(connection, file_id) is None:
+            return False
         held = await repository.credentials_of(connection, file_id)
         pending = held.get(Slot.PENDING)
         if pending is None or pending.expires_at is None or pending.expires_at > now:

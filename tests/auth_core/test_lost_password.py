@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from auth_core import AuthService, Channel, DeliveryChoice, Identity, Secret, Source, credentials
+from auth_core.delivery.outbox import MessageKind
 from auth_core.model import Slot
 from auth_core.rules import reasons
 from auth_core.store import repository
@@ -72,6 +73,8 @@ async def test_the_live_secret_works_until_the_provisional_is_used(
     assert await is_in(core, PIN_HOLDER, provisional)
     assert not await is_in(core, PIN_HOLDER, "4821")
     assert await is_in(core, PIN_HOLDER, provisional)
+    told = [message.kind for message, text in await house.outbox(PIN_HOLDER) if text is not None]
+    assert told == [MessageKind.SECRET_REVOKED]
     assert await slots(core, PIN_HOLDER) == {Slot.LIVE}
 
 
