@@ -9,7 +9,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from auth_core.cli import acts, database, passwords, story
+from auth_core.cli import acts, database, importing, passwords, story
 from auth_core.cli.console import BAD_INPUT
 from auth_core.delivery.cli import deliver
 
@@ -38,6 +38,7 @@ for command in (
     deliver,
 ):
     app.command()(command)
+app.command("import")(importing.import_csv)
 
 
 def main() -> None:

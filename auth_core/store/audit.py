@@ -57,6 +57,7 @@ class Act(StrEnum):
     UNLOCKED = "unlocked"
     SHOWN = "shown"
     DEMO_RESET = "demo_reset"
+    IMPORTED = "imported"
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ async def add_file(
             caf=identity.caf, matricule=identity.matricule, file_id=file_id
         )
     )
-    await connection.execute(insert(tables.file_throttles).values(file_id=file_id, **_NEW_THROTTLE))
+    await connection.execute(insert(tables.file_throttles).values(file_id=file_id, **NEW_THROTTLE))
     rows: dict[Any, list[dict[str, Any]]] = {
         tables.persons: [_person_row(file_id, person) for person in case_file.persons],
         tables.phones: [
@@ -331,7 +331,7 @@ async def erase_credential(connection: AsyncConnection, file_id: str, slot: Slot
     )
 
 
-_NEW_THROTTLE: Mapping[str, Any] = {"revision": 0, "charged": 0, "tries": "[]", "requests": "[]"}
+NEW_THROTTLE: Mapping[str, Any] = {"revision": 0, "charged": 0, "tries": "[]", "requests": "[]"}
 
 
 _FILE_THROTTLE = Prepared(

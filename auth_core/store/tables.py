@@ -62,6 +62,16 @@ def _file_id(*, primary_key: bool = False) -> Column[str]:
     )
 
 
+def _person_id() -> Column[str]:
+    return Column(
+        "person_id",
+        String(64),
+        ForeignKey("persons.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    )
+
+
 case_files = Table(
     "case_files",
     metadata,
@@ -103,7 +113,7 @@ phones = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     _file_id(),
-    Column("person_id", String(64), ForeignKey("persons.id", ondelete="CASCADE"), nullable=False),
+    _person_id(),
     Column("number", Text, nullable=False),
     # The number that this one took the place of, while the owner may still need to be told there.
     Column("previous", Text),
@@ -115,7 +125,7 @@ addresses = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     _file_id(),
-    Column("person_id", String(64), ForeignKey("persons.id", ondelete="CASCADE"), nullable=False),
+    _person_id(),
     Column("lines", Text, nullable=False),
     Column("postal_code", String(10), nullable=False),
     Column("city", Text, nullable=False),
