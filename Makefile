@@ -12,7 +12,7 @@ run: venv
 
 test: venv peers
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 4 --dist worksteal
+	$(BIN)/pytest -n 4 --maxschedchunk 2
 
 lint: venv
 	$(BIN)/ruff check .

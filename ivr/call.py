@@ -177,6 +177,7 @@ class Call:
             hours=self._line.hours,
             advisor=self._line.advisor,
             caller=self._invited.caller or None,
+            trunk=self._invited.flow.remote[0],
         )
         run = Run(self._plan, self, self._house.people, context)
         try:

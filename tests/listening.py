@@ -19,6 +19,7 @@ Sound = npt.NDArray[np.float64]
 
 CHUNK = round(0.4 * RATE)
 FIRST_CHUNKS = 3  # a prompt whose first 0.4 s was damaged is known by the next, or the one after
+MORE_CHUNKS = 12  # looked at for a prompt that was found nowhere: a busy machine damages more
 SLIP = round(0.03 * RATE)  # how far a jitter buffer may slip between two chunks
 SAME = 0.8  # correlation over which a chunk is the same sound
 SAME_SHORT = 0.9  # for words shorter than a chunk
@@ -59,7 +60,10 @@ class Ear:
         if spoken.size < FRAME:
             return []
         found: dict[int, Occurrence] = {}
-        for skipped in range(0, FIRST_CHUNKS * CHUNK, CHUNK):
+        for number in range(MORE_CHUNKS):
+            if found and number >= FIRST_CHUNKS:
+                break
+            skipped = number * CHUNK
             for place in self._places(spoken, skipped):
                 if any(abs(place - other) <= OVERLAP for other in found):
                     continue

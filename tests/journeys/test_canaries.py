@@ -37,7 +37,11 @@ def test_a_part_of_another_number_is_no_trace(tmp_path: Path, secret: str, writt
 
 
 def test_a_secret_among_the_arguments_of_a_process_is_found() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()", "59314726"], stdin=-1) as process:
+    script = "print(flush=True); input()"
+    arguments = [sys.executable, "-c", script, "59314726"]
+    with subprocess.Popen(arguments, stdin=-1, stdout=-1) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it runs
         assert arguments_with("59314726", [process.pid]) == [process.pid]
         assert arguments_with("59314727", [process.pid]) == []
         process.communicate(b"\n")
