@@ -8,6 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
 
+DIGITS = frozenset("0123456789")
+LONGEST_NUMBER = 20
+
 
 class EndClass(StrEnum):
     """Whose doing the end of a call was."""
@@ -64,8 +67,20 @@ _CLASS_OF = {
 
 
 def masked_caller(number: str) -> str:
-    """A caller's number as records and logs show it: the last 4 digits hidden."""
-    return number[:-4] + "****" if len(number) > 4 else "****"
+    """A caller's number as records show it: the last 4 digits hidden, URI parameters and what
+    follows the number left out."""
+    plus = "+" if number.startswith("+") else ""
+    digits = number.removeprefix("+")
+    length = next((n for n, each in enumerate(digits) if each not in DIGITS), len(digits))
+    shown = digits[: min(length, LONGEST_NUMBER)][:-4]
+    return f"{plus}{shown}****"
+
+
+def shown_line(line: str) -> str:
+    """A dialled number as records show it. What is no plain number may hold anything, a secret
+    dialled behind the number included."""
+    plain = len(line) <= LONGEST_NUMBER and DIGITS.issuperset(line.removeprefix("+"))
+    return line if plain else "other"
 
 
 _PERSONAL = ("number_", "day_", "month_", "benefit_", "request_", "state_")

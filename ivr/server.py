@@ -28,7 +28,7 @@ from ivr.dialplan.check import Prompts, check
 from ivr.dialplan.schema import Dialplan, parse
 from ivr.media.session import MediaPool, MediaSettings, PromptBankFile
 from ivr.prompts import LANGUAGES, PromptBank, PromptError, catalogue
-from ivr.records import CallRecord, EndReason, RecordFile, masked_caller
+from ivr.records import CallRecord, EndReason, RecordFile, masked_caller, shown_line
 from ivr.sip import events
 from ivr.sip.transport import Transport
 from ivr.sip.user_agent import UserAgent
@@ -158,11 +158,11 @@ class Server:
     def _refusal(self, event: events.Invited, known: bool, now: float) -> EndReason | None:
         if not self._may_call(event.flow.remote[0]):
             return EndReason.NOT_ALLOWED
-        if not known:
-            return EndReason.UNKNOWN_LINE
         if self._stopping:
             return EndReason.TOO_MANY_CALLS
-        return self._room.refusal(len(self.calls), now)
+        # A wrong number takes its share of the calls a second, or it could fill the disk.
+        no_room = self._room.refusal(len(self.calls), now)
+        return no_room if known or no_room else EndReason.UNKNOWN_LINE
 
     def _may_call(self, host: str) -> bool:
         address = ipaddress.ip_address(host.partition("%")[0])
@@ -174,12 +174,13 @@ class Server:
         status = _STATUS[reason]
         headers = [("Retry-After", str(RETRY_AFTER))] if status == 503 else []
         self.house.agent.reject(event.call, status, now, headers=headers)
-        log.info("call refused", call_id=event.call_id, reason=reason, status=status)
-        if reason is EndReason.NOT_ALLOWED:
-            return  # a stranger must not be able to fill the disk
+        if reason in (EndReason.NOT_ALLOWED, EndReason.TOO_FAST):
+            self.dropped[reason] += 1
+            return  # nobody may fill the disk with what is refused
+        log.info("call refused", call_id=event.call_id[:64], reason=reason, status=status)
         started = datetime.now(UTC)
         caller = masked_caller(event.caller) if event.caller else None
-        record = CallRecord(event.call_id, event.line, caller, started)
+        record = CallRecord(event.call_id[:64], shown_line(event.line), caller, started)
         record.ended, record.end_reason = started, reason
         self.records.write(record)
 

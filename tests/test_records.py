@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from ivr.records import CallRecord, EndClass, EndReason, RecordFile, masked_caller, shown_prompt
+from ivr.records import (
+    CallRecord,
+    EndClass,
+    EndReason,
+    RecordFile,
+    masked_caller,
+    shown_line,
+    shown_prompt,
+)
 
 
 @pytest.mark.parametrize("reason", EndReason)
@@ -16,7 +24,14 @@ def test_every_reason_says_whose_doing_it_was(reason: EndReason) -> None:
 
 @pytest.mark.parametrize(
     ("number", "shown"),
-    [("0612345678", "061234****"), ("+33612345678", "+3361234****"), ("118", "****"), ("", "****")],
+    [
+        ("0612345678", "061234****"),
+        ("+33612345678", "+3361234****"),
+        ("+33612345678;phone-context=fr", "+3361234****"),
+        ("0612345678abcd", "061234****"),
+        ("118", "****"),
+        ("", "****"),
+    ],
 )
 def test_a_caller_shows_without_the_last_four_digits(number: str, shown: str) -> None:
     assert masked_caller(number) == shown
@@ -50,6 +65,19 @@ def test_a_record_is_one_line_of_json_with_the_agreed_keys(tmp_path: Path) -> No
         "dtmf": [],
         "rtp": {},
     }
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("0810257510", "0810257510"),
+        ("0810257510,0123456,4821", "other"),
+        ("0810257510;postd=0123456p4821", "other"),
+        ("9" * 60_000, "other"),
+    ],
+)
+def test_what_was_dialled_shows_only_when_it_is_a_plain_number(line: str, shown: str) -> None:
+    assert shown_line(line) == shown
 
 
 @pytest.mark.parametrize(

@@ -341,6 +341,8 @@ class Worker:
             ip = ipaddress.ip_address(address[0])
         except ValueError:
             return None  # a name: looking it up would stop the clock
+        if "%" in address[0]:
+            return None  # a scope is of the peer's machine, and may hold anything
         if self._ports.family == socket.AF_INET6:
             host = f"::ffff:{ip}" if ip.version == 4 else str(ip)
             return host, address[1]

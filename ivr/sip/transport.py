@@ -295,7 +295,7 @@ class _Streams:
                 _, connection = await asyncio.get_running_loop().create_connection(
                     lambda: _Connection(self, flow.local), *flow.remote
                 )
-        except OSError:
+        except (OSError, ValueError):  # ValueError: what a peer gave for an address is none
             return  # the transaction's own timer tells who waits for an answer
         finally:
             waiting = self._opening.pop(flow.remote)

@@ -168,10 +168,11 @@ async def test_any_family_of_addresses(
         assert (stats.received, stats.strangers) == (1, 0)
 
 
-async def test_a_peer_named_instead_of_numbered_is_not_sent_to(caller: Caller) -> None:
+@pytest.mark.parametrize("host", ["localhost", "fe80::1%a\0b", "fe80::1%" + "é" * 70, "::1%lo", ""])
+async def test_a_peer_named_instead_of_numbered_is_not_sent_to(caller: Caller, host: str) -> None:
     async with running() as pool:
         session = await pool.open(caller.events.append)
-        session.configure(replace(caller.params, remote=("localhost", 9)))
+        session.configure(replace(caller.params, remote=(host, 9), remote_rtcp=(host, 9)))
         await asyncio.sleep(0.1)
         assert (await session.close()).sent == 0
 
