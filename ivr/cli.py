@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -133,6 +134,8 @@ def simulate(
     settings = load_config(config)
     set_up_logs(settings.log.level, settings.log.format)
     dialled = settings.line(line) if line else settings.lines[0]
+    if not sys.stdin:
+        raise fail("standard input is closed; type keys, or pipe them in")
     if dialled is None:
         known = ", ".join(each.number for each in settings.lines)
         raise fail(f"--line {line}: no such line in {config}; those there are: {known}")

@@ -70,11 +70,14 @@ def tell(content: dict[str, Any], words: str, as_json: bool) -> None:
 
 def line(what: str) -> str:
     """One line of standard input."""
-    text = sys.stdin.readline(MAX_KEYED + 2)
+    # A shell that closed standard input leaves None here.
+    text = sys.stdin.readline(MAX_KEYED + 2) if sys.stdin else ""
     if not text.strip():
         raise fail(f"standard input ended before {what}; give it as one line")
     if len(text.strip()) > MAX_KEYED:
         raise fail(f"{what}: the line is too long")
+    if not text.strip().isascii():
+        raise fail(f"{what}: only the characters of a keypad are expected; give digits")
     return text.strip()
 
 
