@@ -1,9 +1,20 @@
 """Who may come in, on any channel. This is the whole public face: other packages use nothing
 below it (`yamlfile` apart, which reads an operator's files)."""
 
+from auth_core.clients import Client, Scope
 from auth_core.credentials import Secret
 from auth_core.entitlements import Availability, Service
-from auth_core.errors import AuthError, NotEntitled, SessionEnded, TooManyRefusals, UnknownFile
+from auth_core.errors import (
+    AuthError,
+    KeyInUse,
+    KeyReused,
+    NotEntitled,
+    Overloaded,
+    SessionEnded,
+    TooManyRefusals,
+    UnknownClient,
+    UnknownFile,
+)
 from auth_core.lifecycle.creation import Creation, CreationResult
 from auth_core.lifecycle.expiry import ExpiryReport
 from auth_core.model import (
@@ -24,6 +35,7 @@ from auth_core.model import (
     Session,
     Source,
     Verdict,
+    masked,
 )
 from auth_core.rules import Reason, Rule
 from auth_core.service import AuthService
@@ -39,6 +51,7 @@ __all__ = [
     "Benefit",
     "BirthDate",
     "Channel",
+    "Client",
     "Creation",
     "CreationResult",
     "DeliveryChoice",
@@ -46,8 +59,11 @@ __all__ = [
     "FileStatus",
     "FileStory",
     "Identity",
+    "KeyInUse",
+    "KeyReused",
     "NotEntitled",
     "Outcome",
+    "Overloaded",
     "Payment",
     "Reason",
     "RequestKind",
@@ -55,6 +71,7 @@ __all__ = [
     "RequestState",
     "Role",
     "Rule",
+    "Scope",
     "Secret",
     "SecretKind",
     "Service",
@@ -62,6 +79,8 @@ __all__ = [
     "SessionEnded",
     "Source",
     "TooManyRefusals",
+    "UnknownClient",
     "UnknownFile",
     "Verdict",
+    "masked",
 ]

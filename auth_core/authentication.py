@@ -5,10 +5,8 @@ computed whatever is known; only then a second transaction gives the try back to
 Hanging up, crashing, or guessing on many channels at once gains nothing.
 """
 
-import hashlib
-import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -17,7 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_core import phones, succession
-from auth_core.credentials import Credential, Hasher, Secret
+from auth_core.credentials import Credential, Hasher, Secret, is_day_month_of
 from auth_core.delivery.outbox import MessageKind
 from auth_core.keys import Keyring
 from auth_core.model import (
@@ -33,11 +31,12 @@ from auth_core.model import (
 )
 from auth_core.notices import Notices
 from auth_core.settings import AuthSettings, CallerSettings
-from auth_core.store import crowds, repository
+from auth_core.store import crowds, repository, throttles
 from auth_core.store.audit import Act, AuditTrail
 from auth_core.store.database import Database
+from auth_core.tally import AuthTally, Throttle
 from auth_core.tempo import Tempo
-from auth_core.throttle import Bucket
+from auth_core.throttle import Bucket, CallerThrottle, FileThrottle
 from auth_core.validity import end_of_day
 
 _USABLE = (Slot.LIVE, Slot.PENDING)
@@ -57,6 +56,7 @@ class Refusal(StrEnum):
     EXHAUSTED = "exhausted"
     LOCKED = "locked"
     WRONG = "wrong"
+    BIRTH_DATE = "birth_date"  # not the day and month that the owner was born
     SUPERSEDED = "superseded"  # right when it was given, replaced while it was judged
 
 
@@ -74,24 +74,28 @@ class Callers:
         """The number or the address that tries; None where neither limits."""
         match source.channel:
             case Channel.TELEPHONE if source.caller:
-                return self._key("callers", phones.caller_key(source.caller).encode())
+                return self.pepper.digest("callers", phones.caller_key(source.caller).encode())
             case Channel.TELEPHONE:
-                return self._key("callers", _WITHHELD)
+                return self.pepper.digest("callers", _WITHHELD)
             case Channel.WEB | Channel.APP if source.address:
                 network = self._network(source.address)
-                return None if network is None else self._key("addresses", network)
+                return None if network is None else self.pepper.digest("addresses", network)
             case _:
                 return None
 
-    def surges_of(self, source: Source) -> list[tuple[str, bytes]]:
-        """By which ways the try comes, each with its name: the trunk, and all together."""
-        everybody = ("in_all", self._key("surges", _EVERYBODY))
-        if not source.trunk:
-            return [everybody]
-        return [("per_trunk", self._key("trunks", source.trunk.encode())), everybody]
+    def surges_of(self, source: Source) -> dict[str, bytes]:
+        """By which ways the try comes, by name: the trunk, and all together."""
+        ways = {"in_all": self.pepper.digest("surges", _EVERYBODY)}
+        if source.trunk:
+            ways = {"per_trunk": self.pepper.digest("trunks", source.trunk.encode())} | ways
+        return ways
 
     def device_of(self, source: Source) -> bytes | None:
-        return None if not source.device else self._key("devices", source.device.encode())
+        return None if not source.device else self.pepper.digest("devices", source.device.encode())
+
+    def devices_of(self, source: Source) -> list[bytes]:
+        """The device as it may be kept: with any version of the pepper."""
+        return self.pepper.digests("devices", source.device.encode()) if source.device else []
 
     def _network(self, written: str) -> bytes | None:
         """What an address is limited by; None when it is allowed. What is no address is itself."""
@@ -107,14 +111,18 @@ class Callers:
             return str(ip_network((int(address), _IPV6_PREFIX), strict=False)).encode()
         return str(address).encode()
 
-    def _key(self, use: str, name: bytes) -> bytes:
-        return hmac.digest(self.pepper.derived(use), name, hashlib.sha256)
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Charge:
     """What the first transaction settled. `delay`: of the answer, seconds. `number`: of the try on
-    the file; None: not charged."""
+    the file; None: not charged. `identified`: by what was given beside the secret, too.
+
+    `surged`: the ways by which this try was one failure too many in a minute.
+
+    `caller_row`, `file_row`: the throttles as it left them, with their revisions. They are used
+    once: when somebody has touched them since, the conditional UPDATE says so, and what begins
+    again reads them.
+    """
 
     at: datetime
     caller: bytes | None
@@ -124,6 +132,14 @@ class _Charge:
     candidates: tuple[Credential, ...] = ()
     number: int | None = None
     refusal: Refusal = Refusal.WRONG
+    identified: bool = True
+    caller_row: tuple[int, CallerThrottle] | None = None
+    file_row: tuple[int, FileThrottle] | None = None
+    surged: list[str] = field(default_factory=list)
+
+    def refused(self, why: Refusal) -> "_Charge":
+        self.refusal = why
+        return self
 
 
 class Authenticator:
@@ -148,93 +164,137 @@ class Authenticator:
         self._notices = notices
         self._tempo = tempo
         self._clock = clock
+        self.tally = AuthTally()
 
-    async def authenticate(self, identity: Identity, secret: Secret, source: Source) -> Verdict:
-        """Whether `secret` opens the file of `identity`.
+    async def authenticate(
+        self,
+        identity: Identity,
+        secret: Secret,
+        source: Source,
+        birth_day_month: str | None = None,
+    ) -> Verdict:
+        """Whether `secret` opens the file of `identity`. `birth_day_month`: JJMM of its owner,
+        where that is asked for too; a wrong one fails as a wrong secret does.
+
+        Raises `Overloaded`, before anything is charged, when too many wait for their hash.
 
         Every refusal is the same verdict, after the same time (`failure_floor` seconds).
         """
+        self._hasher.pool.check_room()
+        verdict = await self._judge(identity, secret, source, birth_day_month)
+        self.tally.judged(verdict, source.channel)
+        return verdict
+
+    async def _judge(
+        self, identity: Identity, secret: Secret, source: Source, birth_day_month: str | None
+    ) -> Verdict:
         begun = self._tempo.begin()
         charge = await self._database.run_apart(
-            lambda connection: self._charge(connection, identity, secret, source)
+            lambda connection: self._charge(connection, identity, secret, source, birth_day_month)
         )
+        self._count_throttle(charge)
         if charge.busy:
             await self._tempo.reach_floor(begun)
             return Verdict(Outcome.REFUSED, busy=True)
         right = await self._hasher.match(secret, charge.candidates)
+        if not charge.identified:
+            right = None
         renewed = None
         if right is not None and self._hasher.outdated(right):
             renewed = await self._hasher.renew(secret, right)
         verdict = await self._database.run_apart(
             lambda connection: self._settle(connection, charge, right, renewed, source)
         )
+        for name in charge.surged:
+            self.tally.surges[name] += 1
+            log.error("surge of failures", alarm=f"failures_{name}", trunk=source.trunk)
         if verdict.outcome is Outcome.REFUSED:
             await self._tempo.reach_floor(begun)
         if charge.delay:
             await self._tempo.delay(charge.delay)
         return verdict
 
+    def _count_throttle(self, charge: _Charge) -> None:
+        throttled = self.tally.throttled
+        throttled[Throttle.BUSY] += charge.busy
+        throttled[Throttle.DELAYED] += charge.delay > 0
+        throttled[Throttle.LOCKED] += charge.refusal in (Refusal.LOCKED, Refusal.EXHAUSTED)
+
     async def _charge(
-        self, connection: AsyncConnection, identity: Identity, secret: Secret, source: Source
+        self,
+        connection: AsyncConnection,
+        identity: Identity,
+        secret: Secret,
+        source: Source,
+        birth_day_month: str | None,
     ) -> _Charge:
         """Charge the try to the caller and to the file, before anything is known of the secret."""
         now = self._clock()
-        charge = await self._charge_caller(
-            connection, _Charge(now, self._callers.of(source)), source
-        )
+        charge = _Charge(now, self._callers.of(source))
+        await self._charge_caller(connection, charge, source)
         if charge.busy:
             return charge
-        case_file = await repository.find_file(connection, identity)
+        case_file = charge.case_file = await repository.find_file(connection, identity)
         if case_file is None:
-            return replace(charge, refusal=Refusal.UNKNOWN)
-        charge = replace(charge, case_file=case_file)
+            return charge.refused(Refusal.UNKNOWN)
         if case_file.closed_at is not None:
-            return replace(charge, refusal=Refusal.CLOSED)
+            return charge.refused(Refusal.CLOSED)
         held = await repository.credentials_of(connection, case_file.id)
         candidates = [held[s] for s in _USABLE if s in held and secret.could_be(held[s].kind)]
         if not candidates:
-            return replace(charge, refusal=Refusal.LENGTH)
-        revision, throttle = await repository.file_throttle(connection, case_file.id)
+            return charge.refused(Refusal.LENGTH)
+        revision, throttle = await throttles.file_throttle(connection, case_file.id)
         live = held.get(Slot.LIVE)
         if live in candidates and throttle.refuses_live(live.kind, self._settings):
             candidates.remove(live)
         if throttle.refuses_pending(self._settings):
             candidates.clear()
         if not candidates:
-            return replace(charge, refusal=Refusal.EXHAUSTED)
-        numbers = await repository.phones_of(connection, case_file.id)
+            return charge.refused(Refusal.EXHAUSTED)
+        numbers = await repository.known_numbers_of(connection, case_file.id)
         caller = phones.e164(source.caller) if source.caller else None
-        known = caller is not None and any(phones.same(n.number, caller) for n in numbers)
-        devices = await crowds.devices_of(connection, case_file.id)
-        known = known or self._callers.device_of(source) in devices
+        known = caller is not None and any(phones.same(number, caller) for number in numbers)
+        own = self._callers.devices_of(source)
+        # Where they change nothing they are not looked at.
+        asked = own or not numbers
+        devices = await crowds.devices_of(connection, case_file.id) if asked else ()
+        known = known or not set(own).isdisjoint(devices)
         bucket = Bucket.KNOWN if known else Bucket.STRANGER
         known_sources = bool(numbers or devices)
         if not throttle.admits(bucket, now, self._settings, known_sources=known_sources):
-            return replace(charge, refusal=Refusal.LOCKED)
+            return charge.refused(Refusal.LOCKED)
         throttle = throttle.charge(bucket, now)
-        await repository.replace_file_throttle(connection, case_file.id, revision, throttle)
-        return replace(charge, candidates=tuple(candidates), number=throttle.charged)
+        charge.file_row = await throttles.replace_file_throttle(
+            connection, case_file.id, revision, throttle
+        )
+        charge.candidates, charge.number = tuple(candidates), throttle.charged
+        if birth_day_month is not None:
+            born = await repository.birth_date_of_owner(connection, case_file.id)
+            charge.identified = is_day_month_of(birth_day_month, born)
+        return charge if charge.identified else charge.refused(Refusal.BIRTH_DATE)
 
     async def _charge_caller(
         self, connection: AsyncConnection, charge: _Charge, source: Source
-    ) -> _Charge:
+    ) -> None:
         now, caller = charge.at, charge.caller
         if caller is not None:
             limits = self._limits(source)
-            revision, throttle = await repository.caller_throttle(connection, caller, now)
-            if throttle.busy(now):
-                return replace(charge, busy=True)
+            revision, throttle = await throttles.caller_throttle(connection, caller, now)
+            charge.busy = throttle.busy(now)
+            if charge.busy:
+                return
             if throttle.slow(now, limits):
-                charge = replace(charge, delay=limits.slow_seconds)
+                charge.delay = limits.slow_seconds
             withheld = source.channel is Channel.TELEPHONE and not source.caller
             throttle = throttle.charge(now, limits, withheld=withheld)
-            await repository.replace_caller_throttle(connection, caller, revision, throttle, now)
-        surges = self._settings.surges
-        for name, scope in self._callers.surges_of(source):
-            surge = await crowds.surge(connection, scope, now)
-            if surge.slow(now, getattr(surges, name)):
-                charge = replace(charge, delay=max(charge.delay, surges.slow_seconds))
-        return charge
+            charge.caller_row = await throttles.replace_caller_throttle(
+                connection, caller, revision, throttle, now
+            )
+        ways = self._callers.surges_of(source)
+        surges = await crowds.surges_of(connection, list(ways.values()), now)
+        settings = self._settings.surges
+        if any(surges[scope].slow(now, getattr(settings, way)) for way, scope in ways.items()):
+            charge.delay = max(charge.delay, settings.slow_seconds)
 
     def _limits(self, source: Source) -> CallerSettings:
         by_telephone = source.channel is Channel.TELEPHONE
@@ -254,34 +314,41 @@ class Authenticator:
             return await self._refuse(connection, charge, source, charge.refusal)
         # The caller's row before the file's, as when they were charged: nobody waits in a circle.
         await self._give_back_to_caller(connection, charge)
-        generation = await repository.generation_of(connection, case_file.id)
-        held = await repository.credentials_of(connection, case_file.id)
-        right = next((held[s] for s in _USABLE if s in held and held[s].id == right.id), None)
-        if right is None or generation is None:
+        expired = self._expired(right, charge.at)
+        if expired:
+            generation = await repository.generation_of(connection, case_file.id)
+        else:
+            generation = await repository.log_in(connection, case_file.id, charge.at)
+        held = await repository.slots_of(connection, case_file.id)
+        slot = next((s for s in _USABLE if held.get(s) == right.id), None)
+        if slot is None or generation is None:
+            if generation is not None and not expired:
+                await repository.record_login(connection, case_file.id, case_file.last_login)
             return await self._refuse(connection, charge, source, Refusal.SUPERSEDED)
-        detail = {"kind": right.kind.value, "slot": right.slot.value}
-        revision, throttle = await repository.file_throttle(connection, case_file.id)
-        if self._expired(right, charge.at):
-            await repository.replace_file_throttle(
+        detail = {"kind": right.kind.value, "slot": slot.value}
+        left, charge.file_row = charge.file_row, None
+        revision, throttle = left or await throttles.file_throttle(connection, case_file.id)
+        if expired:
+            await throttles.replace_file_throttle(
                 connection, case_file.id, revision, throttle.give_back(charge.number)
             )
             await self._trail.append(
                 connection, Act.LOGIN_EXPIRED, source, charge.at, case_file.id, detail
             )
-            return Verdict(Outcome.EXPIRED, kind=right.kind)
+            return Verdict(Outcome.EXPIRED, kind=right.kind, generation=generation)
         failures = sum(t.number < charge.number for t in throttle.tries)
-        await repository.replace_file_throttle(
+        await throttles.replace_file_throttle(
             connection, case_file.id, revision, throttle.clear(charge.number)
         )
-        await repository.record_login(connection, case_file.id, charge.at)
         device = self._callers.device_of(source)
         if device is not None:
             keep = self._settings.known_devices
             await crowds.remember_device(connection, case_file.id, device, charge.at, keep)
         if renewed is not None:
-            renewed = replace(renewed, slot=right.slot)
-        if right.slot is Slot.PENDING:
-            generation = await succession.replace_live(connection, renewed or right, held)
+            renewed = replace(renewed, slot=slot)
+        if slot is Slot.PENDING:
+            stored = await repository.credentials_of(connection, case_file.id)
+            generation = await succession.replace_live(connection, renewed or right, stored)
             if Slot.LIVE in held:
                 known = await repository.with_people(connection, case_file)
                 await self._notices.tell_owner(
@@ -311,10 +378,11 @@ class Authenticator:
     async def _refuse(
         self, connection: AsyncConnection, charge: _Charge, source: Source, why: Refusal
     ) -> Verdict:
-        for name, scope in self._callers.surges_of(source):
+        charge.surged = []
+        for name, scope in self._callers.surges_of(source).items():
             surge = await crowds.charge_surge(connection, scope, charge.at)
             if surge.failures == getattr(self._settings.surges, name):
-                log.error("surge of failures", alarm=f"failures_{name}", trunk=source.trunk)
+                charge.surged.append(name)
         file_id = None if charge.case_file is None else charge.case_file.id
         await self._trail.append(
             connection, Act.LOGIN_REFUSED, source, charge.at, file_id, {"reason": why.value}
@@ -324,8 +392,11 @@ class Authenticator:
     async def _give_back_to_caller(self, connection: AsyncConnection, charge: _Charge) -> None:
         if charge.caller is None:
             return
-        revision, throttle = await repository.caller_throttle(connection, charge.caller, charge.at)
-        await repository.replace_caller_throttle(
+        left, charge.caller_row = charge.caller_row, None
+        if left is None:
+            left = await throttles.caller_throttle(connection, charge.caller, charge.at)
+        revision, throttle = left
+        await throttles.replace_caller_throttle(
             connection, charge.caller, revision, throttle.give_back(charge.at), charge.at
         )
 

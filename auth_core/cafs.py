@@ -20,6 +20,8 @@ _SOUTHERN_CORSICA = frozenset({"200", "201"})
 _NORTHERN_CORSICA = frozenset({"202", "203", "204", "205", "206"})
 SOUTHERN_CORSICA_CAF = "201"
 NORTHERN_CORSICA_CAF = "202"
+NOWHERE = "000"
+"""A code that no Caf has."""
 
 
 def caf_of(postal_code: str, overrides: Mapping[str, str]) -> str | None:

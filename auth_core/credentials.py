@@ -5,25 +5,28 @@ field length-prefixed: without the pepper a guess cannot be checked, and a row m
 file, or relabelled, never matches. This is the only module that looks inside a `Secret`.
 """
 
-import asyncio
+import functools
 import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Never
 
 from argon2.low_level import Type, hash_secret_raw
 
+from auth_core.hash_pool import HashPool
 from auth_core.keys import Keyring, length_prefixed
 from auth_core.model import BirthDate, CaseFile, SecretKind, Slot
-from auth_core.rules import Reason, reasons
+from auth_core.rules import Reason, reasons, typed_reasons
 from auth_core.settings import Argon2Settings
 
 SALT_BYTES = 16
 RAW_BYTES = 32
+_OUTER = "outer"
+UNBOUNDED = 2**31
+"""As many may wait for a hash as like: where one task works through a list."""
 MAX_KEYED = 64
 """Longer than anything that can be keyed; a `Secret` is never an unbounded input to a hash."""
 
@@ -76,6 +79,7 @@ class Params:
         return f"argon2id,m={self.memory_kib},t={self.iterations},p={self.parallelism}"
 
     @classmethod
+    @functools.lru_cache(maxsize=16)  # a database holds a few, and each login reads two
     def parse(cls, text: str) -> "Params":
         """The inverse of `str`. Raises ValueError."""
         name, *fields = text.split(",")
@@ -95,7 +99,8 @@ class Params:
 class Credential:
     """A stored secret. `id` stays the same when it changes slot or is hashed again.
 
-    `expires_at`: the instant from which it opens nothing; None: no end.
+    `expires_at`: the instant from which it opens nothing; None: no end. `outer_versions`: the
+    peppers that a rotation put around that of `key_version`, from the inside out.
     """
 
     id: str
@@ -108,19 +113,31 @@ class Credential:
     tag: bytes = field(repr=False)
     created_at: datetime
     expires_at: datetime | None
+    outer_versions: tuple[int, ...] = ()
+
+    @property
+    def newest_version(self) -> int:
+        """The pepper that it was put under last."""
+        return (self.key_version, *self.outer_versions)[-1]
 
 
 class Hasher:
     """Makes and checks stored secrets in a few threads of its own, off the event loop."""
 
-    def __init__(self, pepper: Keyring, settings: Argon2Settings, threads: int) -> None:
+    def __init__(
+        self,
+        pepper: Keyring,
+        settings: Argon2Settings,
+        threads: int,
+        most_waiting: int = UNBOUNDED,
+    ) -> None:
         self._pepper = pepper
         self._params = Params.of(settings)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+        self.pool = HashPool(threads, most_waiting)
         self._decoy_salt = secrets.token_bytes(SALT_BYTES)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.pool.close()
 
     async def make(
         self,
@@ -165,6 +182,8 @@ class Hasher:
             tag = self._tag(
                 candidate.key_version, candidate.file_id, candidate.kind, *key[::-1], raws[key]
             )
+            for version in candidate.outer_versions:
+                tag = self._outer_tag(version, candidate.file_id, tag)
             if hmac.compare_digest(tag, candidate.tag) and secret.could_be(candidate.kind):
                 found = candidate
         if not raws:
@@ -189,9 +208,18 @@ class Hasher:
             credential.params.below(self._params) or credential.key_version != self._pepper.current
         )
 
+    def wrapped(self, credential: Credential) -> Credential:
+        """The same secret with the newest pepper around what is stored of it, for which nobody
+        needs to know it: to check a guess takes the old pepper and the new one."""
+        version = self._pepper.current
+        return replace(
+            credential,
+            tag=self._outer_tag(version, credential.file_id, credential.tag),
+            outer_versions=(*credential.outer_versions, version),
+        )
+
     async def _raw(self, secret: Secret, salt: bytes, params: Params) -> bytes:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, _argon2id, secret, salt, params)
+        return await self.pool.run(lambda: _argon2id(secret, salt, params))
 
     def _tag(
         self,
@@ -206,6 +234,10 @@ class Hasher:
             file_id.encode(), kind.value.encode(), str(params).encode(), salt, raw
         )
         return hmac.digest(self._pepper.key(version), message, hashlib.sha256)
+
+    def _outer_tag(self, version: int, file_id: str, tag: bytes) -> bytes:
+        message = length_prefixed(file_id.encode(), tag)
+        return hmac.digest(self._pepper.derived(_OUTER, version), message, hashlib.sha256)
 
 
 def _argon2id(secret: Secret, salt: bytes, params: Params) -> bytes:
@@ -236,6 +268,11 @@ def written_into(template: str, secret: Secret) -> bytes:
 def objections(secret: Secret, case_file: CaseFile) -> tuple[Reason, ...]:
     """Every reason of the pure rules against `secret` as a password of `case_file`."""
     return reasons(secret._digits, case_file)
+
+
+def objections_while_typing(secret: Secret) -> tuple[Reason, ...]:
+    """Those that may be told before anything is submitted: they need no file."""
+    return typed_reasons(secret._digits)
 
 
 def is_day_month_of(keyed: str, birth_date: BirthDate | None) -> bool:

@@ -201,7 +201,7 @@ async def lay_down(
     try:
         await database.check_schema()
         pepper = await checked_key(database, PEPPER, settings.pepper_file)
-        hasher = Hasher(pepper, settings.argon2, settings.hash_threads)
+        hasher = Hasher(pepper, settings.argon2, settings.threads_for_hashes)
         try:
             for demo in files:
                 await _lay_down(settings, database, hasher, AuditTrail(pepper), demo, clock())

@@ -50,16 +50,22 @@ _OWN_ACCOUNT = frozenset({Channel.WEB, Channel.APP, Channel.KIOSK})
 _TO_BE_REPLACED = frozenset({SecretKind.PIN, SecretKind.PROVISIONAL})
 
 
+def must_create_password(session: Session) -> bool:
+    """Whether `session` opens nothing until a password is created: of a PIN or a provisional, on
+    web, app and kiosk."""
+    return session.channel in _OWN_ACCOUNT and session.kind in _TO_BE_REPLACED
+
+
 def availability(session: Session, service: Service) -> Availability:
     """What `session` may do with `service`.
 
     On web, app and kiosk a PIN or a provisional opens one thing only: creating a password. No
     channel but those three can change a password at all.
     """
-    own_account = session.channel in _OWN_ACCOUNT
     if service is Service.CHANGE_PASSWORD:
+        own_account = session.channel in _OWN_ACCOUNT
         return Availability.AVAILABLE if own_account else Availability.NOT_ACCESSIBLE
-    if own_account and session.kind in _TO_BE_REPLACED:
+    if must_create_password(session):
         return Availability.NOT_ACCESSIBLE
     if session.status is FileStatus.AFFILIATED:
         return Availability.AVAILABLE

@@ -52,4 +52,4 @@ async def checked_key(database: Database, purpose: str, file: Path) -> Keyring:
         raise AuthError(f"{database}: this database has no {purpose} yet; run auth-core migrate")
     keyring = read_key_file(file, purpose)
     keyring.verify(checks, file)
-    return Keyring(purpose, {version: keyring.key(version) for version in checks})
+    return Keyring(purpose, {version: keyring.key(version) for version in checks}, file)

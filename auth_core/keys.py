@@ -26,10 +26,16 @@ def length_prefixed(*parts: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The versions of one key. New things are made with the greatest version (`current`)."""
+    """The versions of one key. New things are made with the greatest version (`current`).
+
+    A version that is asked for and not there is looked for in `file`: another process may have
+    begun one since.
+    """
 
     purpose: str
-    keys: Mapping[int, bytes] = field(repr=False)
+    keys: dict[int, bytes] = field(repr=False)
+    file: Path | None = None
+    _derived: dict[tuple[str, int], bytes] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def current(self) -> int:
@@ -37,6 +43,8 @@ class Keyring:
 
     def key(self, version: int) -> bytes:
         """Raises AuthError when the file lacks `version`."""
+        if version not in self.keys and self.file is not None:
+            self.keys.update(read_key_file(self.file, self.purpose).keys)
         try:
             return self.keys[version]
         except KeyError:
@@ -44,8 +52,21 @@ class Keyring:
 
     def derived(self, use: str, version: int | None = None) -> bytes:
         """A key of 32 bytes for another `use`, so that no two uses share one."""
-        key = self.key(self.current if version is None else version)
-        return hmac.digest(key, length_prefixed(b"derived", use.encode()), hashlib.sha256)
+        version = self.current if version is None else version
+        known = self._derived.get((use, version))
+        if known is None:
+            message = length_prefixed(b"derived", use.encode())
+            known = hmac.digest(self.key(version), message, hashlib.sha256)
+            self._derived[use, version] = known
+        return known
+
+    def digest(self, use: str, name: bytes, version: int | None = None) -> bytes:
+        """What is kept in place of `name`: its keyed hash, for this `use`."""
+        return hmac.digest(self.derived(use, version), name, hashlib.sha256)
+
+    def digests(self, use: str, name: bytes) -> list[bytes]:
+        """Its keyed hash as it may be kept: with any version."""
+        return [self.digest(use, name, version) for version in list(self.keys)]
 
     def check_value(self, version: int) -> bytes:
         """What the database keeps to recognise this version; it reveals nothing of the key."""
@@ -70,17 +91,13 @@ def ensure_key_file(file: Path) -> None:
     """Write version 1, random, unless the file is there. Raises AuthError when it cannot."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        _write_private(file, f"1:{secrets.token_hex(KEY_BYTES)}\n")
     except FileExistsError:
         return
     except OSError as error:
         raise AuthError(
             f"{file}: cannot be written ({error.strerror}); make its folder writable"
         ) from error
-    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-        stream.write(f"1:{secrets.token_hex(KEY_BYTES)}\n")
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def read_key_file(file: Path, purpose: str) -> Keyring:
@@ -115,4 +132,33 @@ def read_key_file(file: Path, purpose: str) -> Keyring:
         keys[int(version)] = key
     if not keys:
         raise AuthError(f"{file}: the {purpose} file is empty; restore it from its backup")
-    return Keyring(purpose, keys)
+    return Keyring(purpose, keys, file)
+
+
+def add_version(file: Path, purpose: str) -> int:
+    """Begin a new version, random, and return it; the file is whole at any moment. Raises AuthError
+    as `read_key_file`, and when it cannot be written."""
+    version = read_key_file(file, purpose).current + 1
+    text = file.read_text(encoding="ascii").rstrip("\n")
+    beside = file.with_name(f"{file.name}.new")
+    try:
+        beside.unlink(missing_ok=True)
+        _write_private(beside, f"{text}\n{version}:{secrets.token_hex(KEY_BYTES)}\n")
+        beside.replace(file)
+        folder = os.open(file.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+    except OSError as error:
+        raise AuthError(
+            f"{file}: cannot be written ({error.strerror}); make its folder writable"
+        ) from error
+    return version
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Make a file that its owner alone may read. Raises OSError, also when it is there."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -297,7 +297,8 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer to a try. `session`: when granted. `kind`: when granted or expired.
+    """The answer to a try. `session`: when granted. `kind`: when granted or expired. `generation`:
+    the file's, when expired.
 
     `busy`: the caller's number has failed so often that nothing was looked at; it says nothing of
     any file, and a telephone may answer it with a busy line.
@@ -307,3 +308,4 @@ class Verdict:
     session: Session | None = None
     kind: SecretKind | None = None
     busy: bool = False
+    generation: int | None = field(default=None, compare=False)

@@ -5,9 +5,6 @@ above 12 exist. Only its first eight digits are kept in clear, for the password 
 of the whole tells whether a person is known already.
 """
 
-import hashlib
-import hmac
-
 from stdnum.fr import nir as standard
 
 from auth_core.keys import Keyring
@@ -37,9 +34,9 @@ def prefix(number: str) -> str:
 
 def digest(pepper: Keyring, number: str, version: int | None = None) -> bytes:
     """The keyed hash of the 13 characters, with the newest pepper or `version` of it."""
-    return hmac.digest(pepper.derived(_USE, version), number.encode(), hashlib.sha256)
+    return pepper.digest(_USE, number.encode(), version)
 
 
 def digests(pepper: Keyring, number: str) -> list[bytes]:
     """The hash with every version: a person may have been written down with an older one."""
-    return [digest(pepper, number, version) for version in pepper.keys]
+    return pepper.digests(_USE, number.encode())

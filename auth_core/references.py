@@ -3,8 +3,6 @@
 A reference is random and kept as a keyed hash; it names the file once, within ten minutes.
 """
 
-import hashlib
-import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -48,4 +46,4 @@ class References:
         return None if file_id is None else await repository.identity_of(connection, file_id)
 
     def _digest(self, reference: str) -> bytes:
-        return hmac.digest(self.pepper.derived(_USE), reference.encode(), hashlib.sha256)
+        return self.pepper.digest(_USE, reference.encode())

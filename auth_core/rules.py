@@ -41,6 +41,10 @@ class Reason:
     code: Rule
     message: str
 
+    @classmethod
+    def of(cls, rule: Rule) -> "Reason":
+        return cls(rule, MESSAGES[rule])
+
 
 MESSAGES: Mapping[Rule, str] = {
     Rule.FORMAT: "Le mot de passe doit comporter exactement 8 chiffres.",
@@ -139,6 +143,9 @@ SHAPES: Mapping[Rule, Callable[[str], bool]] = {
 }
 """Rules that need nothing but the candidate."""
 
+TYPED: tuple[Rule, ...] = (Rule.IDENTICAL, Rule.SUCCESSIVE)
+"""What is shown while somebody types; the others are judged on submit."""
+
 ENUMERATIONS: Mapping[Rule, Callable[[CaseFile], Iterator[str]]] = {
     Rule.BIRTH_DATE: birth_dates,
     Rule.PHONE: phone_windows,
@@ -148,10 +155,17 @@ ENUMERATIONS: Mapping[Rule, Callable[[CaseFile], Iterator[str]]] = {
 """Rules that refuse what can be told from a file: each gives all that it refuses."""
 
 
+def typed_reasons(candidate: str) -> tuple[Reason, ...]:
+    """The reasons against `candidate` that are shown while it is typed; none before 8 digits."""
+    if len(candidate) != LENGTH or not (candidate.isascii() and candidate.isdigit()):
+        return ()
+    return tuple(Reason.of(rule) for rule in TYPED if SHAPES[rule](candidate))
+
+
 def reasons(candidate: str, case_file: CaseFile) -> tuple[Reason, ...]:
     """Every reason against `candidate` as a password of `case_file`; empty when it will do."""
     if len(candidate) != LENGTH or not (candidate.isascii() and candidate.isdigit()):
-        return (Reason(Rule.FORMAT, MESSAGES[Rule.FORMAT]),)
+        return (Reason.of(Rule.FORMAT),)
     refusing = {rule for rule, refuses in SHAPES.items() if refuses(candidate)}
     refusing |= {rule for rule, refused in ENUMERATIONS.items() if candidate in refused(case_file)}
-    return tuple(Reason(rule, MESSAGES[rule]) for rule in Rule if rule in refusing)
+    return tuple(Reason.of(rule) for rule in Rule if rule in refusing)

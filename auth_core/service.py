@@ -2,16 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from auth_core import cafs, entitlements, story
+from auth_core.app_tokens import AppTokens
 from auth_core.authentication import Authenticator, Callers
-from auth_core.credentials import Hasher, Secret
+from auth_core.clients import Clients
+from auth_core.credentials import Hasher, Secret, objections_while_typing
 from auth_core.delivery.outbox import Outbox
 from auth_core.delivery.texts import Texts
 from auth_core.entitlements import Availability, Service
 from auth_core.errors import AuthError, NotEntitled, SessionEnded, UnknownFile
+from auth_core.hash_pool import HashFigures
+from auth_core.idempotency import Idempotency
 from auth_core.installation import OUTBOX_KEY, PEPPER, checked_key
 from auth_core.issuing import Issuer
 from auth_core.keys import Keyring
@@ -20,6 +24,7 @@ from auth_core.lifecycle.creation import CreationResult, PasswordCreation
 from auth_core.lifecycle.expiry import Expiry, ExpiryReport
 from auth_core.lifecycle.loss import LostPassword
 from auth_core.lifecycle.registration import Registration
+from auth_core.logins import LoginTally
 from auth_core.model import (
     Application,
     Channel,
@@ -38,10 +43,11 @@ from auth_core.notices import Notices
 from auth_core.references import References
 from auth_core.rules import Reason
 from auth_core.settings import AuthSettings
-from auth_core.store import repository
+from auth_core.store import repository, throttles
 from auth_core.store.audit import Act, AuditTrail
 from auth_core.store.database import Database
 from auth_core.story import FileStory
+from auth_core.tally import AuthTally
 from auth_core.tempo import Tempo
 from auth_core.validity import PARIS
 
@@ -69,7 +75,9 @@ class AuthService:
         self._database = database
         self._clock = clock
         self._trail = trail = AuditTrail(pepper)
-        self._hasher = hasher = Hasher(pepper, settings.argon2, settings.hash_threads)
+        self._hasher = hasher = Hasher(
+            pepper, settings.argon2, settings.threads_for_hashes, settings.hash_queue
+        )
         self._references = References(pepper, trail)
         outbox, texts = Outbox(outbox_key), Texts.load()
         issuer = Issuer(settings, hasher, outbox, texts)
@@ -82,10 +90,16 @@ class AuthService:
         self._creation = PasswordCreation(
             settings, database, hasher, self._authenticator, notices, trail, clock
         )
-        self._loss = LostPassword(settings, database, issuer, notices, trail, callers, tempo, clock)
+        self._loss = LostPassword(
+            settings, database, hasher.pool, issuer, notices, trail, callers, tempo, clock
+        )
         self._registration = Registration(database, issuer, notices, trail, pepper, tempo, clock)
         self._back_office = BackOffice(settings, database, issuer, notices, trail, clock)
         self._expiry = Expiry(settings, database, notices, trail, clock)
+        self.app_tokens = AppTokens(settings.app_tokens, database, pepper, clock)
+        self.clients = Clients(database, pepper, trail, clock)
+        self.idempotency = Idempotency(database, pepper, clock)
+        self._telephone_logins = LoginTally(database, trail, Channel.TELEPHONE)
 
     @classmethod
     async def open(
@@ -121,13 +135,40 @@ class AuthService:
         self._hasher.close()
         await self._database.close()
 
-    async def authenticate(self, identity: Identity, secret: Secret, source: Source) -> Verdict:
+    async def check_database(self) -> None:
+        """Raise AuthError, one clear line, unless the database answers just now."""
+        await self._database.check_reachable()
+
+    @property
+    def hashing(self) -> HashFigures:
+        """What hashing does just now and did so far."""
+        return self._hasher.pool.figures
+
+    async def telephone_logins(self) -> Mapping[str, int]:
+        """Today's logins by telephone, by outcome (`LoginTally.today`). Raises SQLAlchemyError."""
+        return await self._telephone_logins.today(self._clock())
+
+    @property
+    def tally(self) -> AuthTally:
+        """What authentication adds up to so far, in this process."""
+        return self._authenticator.tally
+
+    async def authenticate(
+        self,
+        identity: Identity,
+        secret: Secret,
+        source: Source,
+        birth_day_month: str | None = None,
+    ) -> Verdict:
         """Whether `secret` opens the file: granted with a session, expired, or refused.
+        `birth_day_month`: JJMM of the owner, where a channel asks for it too (web, app, kiosk).
+
+        Raises `Overloaded` where nothing was judged or charged, for want of room.
 
         Every refusal is the same value after the same time, whatever was wrong; a try is charged
         before it is judged, so that abandoning it gains nothing.
         """
-        return await self._authenticator.authenticate(identity, secret, source)
+        return await self._authenticator.authenticate(identity, secret, source, birth_day_month)
 
     async def request_lost_password(
         self, identity: Identity, birth_day_month: str, by: DeliveryChoice, source: Source
@@ -135,19 +176,27 @@ class AuthService:
         """Ask for a provisional password to be sent to the owner; `birth_day_month` is JJMM.
 
         Returns the same, after the same time, whatever happened. The secret in force goes on
-        working until the provisional is used.
+        working until the provisional is used. Raises `Overloaded` where nothing was looked at or
+        charged, for want of room.
         """
+        self.tally.lost_passwords[source.channel] += 1
         await self._loss.request(identity, birth_day_month, by, source)
 
     async def create_password(
-        self, identity: Identity, present: Secret, new: Secret, source: Source
+        self,
+        identity: Identity,
+        present: Secret,
+        new: Secret,
+        source: Source,
+        birth_day_month: str | None = None,
     ) -> CreationResult:
-        """Replace the present secret by a chosen password, at once and on every channel.
+        """Replace the present secret by a chosen password, at once and on every channel; who did it
+        stays in, with a new session. `birth_day_month`: as for `authenticate`.
 
         Raises AuthError on the telephone, where this does not exist, and TooManyRefusals (10 in a
         session, that is with one `source.reference`, and 20 a day).
         """
-        return await self._creation.create(identity, present, new, source)
+        return await self._creation.create(identity, present, new, source, birth_day_month)
 
     async def check_password(
         self, identity: Identity, candidate: Secret, source: Source
@@ -155,6 +204,11 @@ class AuthService:
         """Every reason of the rules that need no hash against a password of this file; for those
         only who are in, and for agents. Raises UnknownFile, TooManyRefusals."""
         return await self._creation.check(identity, candidate, source)
+
+    def objections_while_typing(self, candidate: Secret) -> tuple[Reason, ...]:
+        """What may be told of a password before it is submitted: identical or successive digits.
+        It needs no file and counts as no refusal."""
+        return objections_while_typing(candidate)
 
     async def register(self, application: Application, source: Source) -> None:
         """Give a first applicant a file: a matricule and a provisional password, in two messages.
@@ -216,9 +270,18 @@ class AuthService:
         """What this session may do with `service`."""
         return entitlements.availability(session, service)
 
+    def must_create_password(self, session: Session) -> bool:
+        """Whether this session is good for nothing but creating a password."""
+        return entitlements.must_create_password(session)
+
     def caf_of(self, postal_code: str) -> str | None:
         """The Caf (3 digits) that serves a postal code (5 digits); None when there is none."""
         return cafs.caf_of(postal_code, self._settings.caf_overrides)
+
+    def identity_of(self, postal_code: str, matricule: str) -> Identity:
+        """What a postal code and a matricule name. Who gives a postal code that there is not is as
+        unknown as who gives a matricule that there is not."""
+        return Identity(self.caf_of(postal_code) or cafs.NOWHERE, matricule)
 
     async def show(self, identity: Identity, agent: str) -> FileStory:
         """A file's state and story, for a named back-office agent. Raises UnknownFile."""
@@ -236,14 +299,14 @@ class AuthService:
             if case_file is None:
                 raise UnknownFile.named(identity)
             held = await repository.credentials_of(connection, case_file.id)
-            revision, throttle = await repository.file_throttle(connection, case_file.id)
+            revision, throttle = await throttles.file_throttle(connection, case_file.id)
             live = held.get(Slot.LIVE)
             if live is not None and throttle.refuses_live(live.kind, self._settings):
                 raise AuthError(
                     f"{len(throttle.tries)} failures in a row have shut this secret; "
                     "send a provisional password instead"
                 )
-            await repository.replace_file_throttle(
+            await throttles.replace_file_throttle(
                 connection, case_file.id, revision, throttle.reset()
             )
             await self._trail.append(

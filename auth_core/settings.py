@@ -36,8 +36,11 @@ class LockSettings(_Section):
     """`lock`: how long a file stays shut after each `max_failures` failures in a row."""
 
     first_minutes: float = Field(default=15, gt=0)
+    """The first lock."""
     factor: int = Field(default=4, ge=1, le=100)
+    """How much longer each further one is."""
     cap_hours: int = Field(default=24, ge=1)
+    """The longest."""
 
     def duration(self, level: int) -> timedelta:
         """The length of the `level`th lock in a row (from 1)."""
@@ -54,8 +57,11 @@ class CallerSettings(_Section):
     """`callers`: what one telephone number may fail, on whatever files, within an hour."""
 
     slow_after: int = Field(default=10, ge=1)
+    """Failures in an hour from which each answer is delayed."""
     slow_seconds: float = Field(default=2.0, ge=0, le=10)
+    """By so many seconds."""
     busy_after: int = Field(default=20, ge=1)
+    """Failures in an hour from which nothing is answered."""
 
     @model_validator(mode="after")
     def _slow_before_busy(self) -> Self:
@@ -71,6 +77,7 @@ class AddressSettings(CallerSettings):
     slow_after: int = Field(default=20, ge=1)
     busy_after: int = Field(default=60, ge=1)
     allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks of kiosks and social workers, which are not limited."""
 
 
 class SurgeSettings(_Section):
@@ -78,31 +85,61 @@ class SurgeSettings(_Section):
     every answer. Nobody is refused for what others do."""
 
     per_trunk: int = Field(default=600, ge=1)
+    """Failures a minute over one trunk."""
     in_all: int = Field(default=2000, ge=1)
+    """Failures a minute in all."""
     slow_seconds: float = Field(default=2.0, ge=0, le=2)
+    """The delay, at most 2."""
 
 
 class LostPasswordSettings(_Section):
     """`lost_password`: how often a provisional password may be asked for without being in."""
 
     per_file_per_day: int = Field(default=3, ge=1)
+    """Requests for one file in 24 hours."""
     minutes_apart: int = Field(default=15, ge=0)
+    """Between two for one file."""
     per_caller_per_day: int = Field(default=3, ge=1)
+    """Requests from one caller number in a day."""
+    per_address_per_day: int = Field(default=20, ge=1)
+    """Requests from one address of the web or the app in a day."""
 
 
 class RefusalSettings(_Section):
     """`password_refusals`: how many candidates the rules may refuse before no more are judged."""
 
     per_session: int = Field(default=10, ge=1)
+    """In one session."""
     per_day: int = Field(default=20, ge=1)
+    """For one file in a day."""
+
+
+class AppTokenSettings(_Section):
+    """`app_tokens`: how long an app stays in (OWASP ASVS 4.0, 3.3.2, level 2)."""
+
+    idle_minutes: float = Field(default=30, gt=0, le=30)
+    """Without a request."""
+    hours: float = Field(default=12, gt=0, le=12)
+    """In all."""
+
+    @property
+    def idle(self) -> timedelta:
+        return timedelta(minutes=self.idle_minutes)
+
+    @property
+    def longest(self) -> timedelta:
+        return timedelta(hours=self.hours)
 
 
 class Argon2Settings(_Section):
     """`argon2`: the cost of one guess (argon2id, RFC 9106). Raising it re-hashes at each login."""
 
     memory_kib: int = Field(default=19 * 1024, ge=8)
+    """Memory of one hash, in KiB."""
     iterations: int = Field(default=2, ge=1)
+    """Passes over it."""
     parallelism: int = Field(default=1, ge=1)
+    """Lanes."""
 
     @model_validator(mode="after")
     def _memory_for_each_lane(self) -> Self:
@@ -115,29 +152,62 @@ class AuthSettings(_Section):
     """The whole section."""
 
     database_url: str = "sqlite+aiosqlite:///var/auth.db"
+    """Where files, secrets and the outbox are kept."""
     pepper_file: Path = Path("var/pepper.key")
+    """Made by auth-core migrate; keep its backup apart from the database's."""
     outbox_key_file: Path = Path("var/outbox.key")
+    """Opens the messages that wait to be sent."""
     max_failures: int = Field(default=5, ge=1, le=20)
+    """Failures in a row that lock a file."""
     lock: LockSettings = LockSettings()
+    """How long a file stays locked."""
     known_source_allowance: int = Field(default=5, ge=0)
+    """Of max_failures_per_day, kept for numbers on file."""
     max_failures_per_day: int = Field(default=25, ge=1)
+    """Failures on one file in 24 hours."""
     max_consecutive_failures: int = Field(default=100, ge=1, le=100)
+    """Then only a provisional password opens the file."""
     max_consecutive_pin_failures: int = Field(default=20, ge=1, le=100)
+    """The same where the secret is the 4-digit code."""
     failure_floor: float = Field(default=0.3, ge=0, le=5)
+    """Seconds that every refusal takes."""
     callers: CallerSettings = CallerSettings()
+    """What one telephone number may fail in an hour."""
     addresses: AddressSettings = AddressSettings()
+    """What one address of the web or the app may fail in an hour."""
     surges: SurgeSettings = SurgeSettings()
+    """Failures a minute that raise an alarm and delay every answer."""
     known_devices: int = Field(default=10, ge=0, le=100)
+    """Devices of a file that have the allowance of numbers on file."""
     lost_password: LostPasswordSettings = LostPasswordSettings()
+    """How often a provisional password may be asked for."""
     password_refusals: RefusalSettings = RefusalSettings()
+    """How many candidates are refused before no more are judged."""
+    app_tokens: AppTokenSettings = AppTokenSettings()
+    """How long an app stays in."""
     expiry_notice_days: int = Field(default=30, ge=1, le=365)
+    """Days before the end of a password that its owner is told."""
     mobile_quarantine_days: int = Field(default=7, ge=0)
+    """A newer mobile gets no secret; a letter goes instead."""
     password_validity_months: int = Field(default=24, ge=1, le=24)
+    """At most 24."""
     provisional_validity_months: int = Field(default=2, ge=1, le=2)
+    """At most 2."""
     pin_until: date | None = None
-    hash_threads: int = Field(default=2, ge=1, le=64)
+    """The last day of the 4-digit codes."""
+    hash_threads: int | None = Field(default=None, ge=1, le=64)
+    """Default: one per core, of a lower priority than the sound."""
+    hash_queue: int = Field(default=200, ge=1)
+    """Tries that may wait for a thread; more hear an apology."""
     argon2: Argon2Settings = Argon2Settings()
+    """The cost of one guess."""
     caf_overrides: dict[PostalPrefix, CafCode] = Field(default_factory=dict)
+    """Beginning of a postal code: Caf, both in quotes."""
+
+    @property
+    def threads_for_hashes(self) -> int:
+        """As many as were asked for, else one for each core."""
+        return self.hash_threads or min(64, len(os.sched_getaffinity(0)))
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -12,7 +12,7 @@ from auth_core.credentials import Credential
 from auth_core.delivery.outbox import MessageKind, cancel
 from auth_core.model import SecretKind, Slot
 from auth_core.settings import AuthSettings
-from auth_core.store import repository
+from auth_core.store import repository, throttles
 
 Held = Mapping[Slot, Credential]
 """The stored secrets of one file."""
@@ -31,8 +31,8 @@ async def replace_live(connection: AsyncConnection, new: Credential, held: Held)
     again. Sessions end at their next request, superseded messages do not leave, failures count from
     zero.
     """
-    revision, throttle = await repository.file_throttle(connection, new.file_id)
-    await repository.replace_file_throttle(connection, new.file_id, revision, throttle.reset())
+    revision, throttle = await throttles.file_throttle(connection, new.file_id)
+    await throttles.replace_file_throttle(connection, new.file_id, revision, throttle.reset())
     return await _replace(connection, new, held)
 
 
@@ -41,7 +41,7 @@ async def replace_live_keeping_failures(
 ) -> int:
     """The same, but failures go on counting, unless they are so many that `new` would be shut from
     the start."""
-    _, throttle = await repository.file_throttle(connection, new.file_id)
+    _, throttle = await throttles.file_throttle(connection, new.file_id)
     if throttle.refuses_live(new.kind, settings):
         return await replace_live(connection, new, held)
     return await _replace(connection, new, held)

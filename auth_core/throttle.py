@@ -145,12 +145,12 @@ class CallerThrottle:
             failures.remove(at)
         return replace(self, failures=tuple(failures), busy_until=None)
 
-    def admits_request(self, now: datetime, limits: LostPasswordSettings) -> bool:
-        """Whether a lost-password request from this number may be served now."""
-        return sum(now - at < DAY for at in self.requests) < limits.per_caller_per_day
+    def admits_request(self, now: datetime, per_day: int) -> bool:
+        """Whether one more lost-password request, of `per_day`, may be served now."""
+        return sum(now - at < DAY for at in self.requests) < per_day
 
-    def request(self, now: datetime, limits: LostPasswordSettings) -> "CallerThrottle":
-        requests = _within(self.requests, now, DAY, (now,))[-limits.per_caller_per_day :]
+    def request(self, now: datetime, per_day: int) -> "CallerThrottle":
+        requests = _within(self.requests, now, DAY, (now,))[-per_day:]
         return replace(self, requests=requests)
 
 

@@ -5,6 +5,7 @@ Shared by everything that reads a file of the operator (configuration, dialplans
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,20 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+MAX_KEYS = 20_000
+"""Keys and items in one file, counted again wherever an alias repeats them."""
+
 UNKNOWN_KEY = "unknown key; remove it or correct its spelling"
+WAYS_OUT = {
+    "input should be a valid string": "; write it in quotes",
+    "input should be a valid list": "; write it in brackets: [one, two]",
+    "input should be a valid tuple": "; write it in brackets: [one, two]",
+    "input should be a valid dictionary": "; write its keys below it, indented",
+    "input should be a valid dictionary or object to extract fields from": (
+        "; write its keys below it, indented"
+    ),
+}
+"""What pydantic leaves to the reader to guess."""
 KeyPath = tuple[str | int, ...]
 
 
@@ -30,7 +44,9 @@ class Fault:
 
     def __str__(self) -> str:
         place = str(self.file) if self.line is None else f"{self.file}:{self.line}"
-        return f"{place}: {self.key}: {self.what}" if self.key else f"{place}: {self.what}"
+        told = f"{place}: {self.key}: {self.what}" if self.key else f"{place}: {self.what}"
+        # A quoted name may run over several lines; what is told of it is one.
+        return told if told.isprintable() else " ".join(told.split())
 
 
 class YamlFaults(Exception):  # noqa: N818 - it carries faults, each with its own line
@@ -67,17 +83,38 @@ class LocatedYaml:
         return LocatedYaml(self.file, {} if data is None else data, lines)
 
     def faults(self, error: ValidationError) -> list[Fault]:
-        """What pydantic found, as faults of this file."""
-        return [self._fault_of(details) for details in error.errors(include_input=False)]
+        """What pydantic found, as faults of this file. A key that is unknown and resembles one that
+        is missing is one slip, and one fault."""
+        found = error.errors(include_input=False)
+        missing = [each["loc"] for each in found if each["type"] == "missing"]
+        meant = {
+            each["loc"]: near[0]
+            for each in found
+            if each["type"] == "extra_forbidden"
+            and (near := get_close_matches(str(each["loc"][-1]), _beside(each["loc"], missing)))
+        }
+        told = {(*place[:-1], name) for place, name in meant.items()}
+        return [
+            self._fault_of(each, meant.get(each["loc"], ""))
+            for each in found
+            if each["loc"] not in told
+        ]
 
-    def _fault_of(self, details: ErrorDetails) -> Fault:
+    def _fault_of(self, details: ErrorDetails, meant: str) -> Fault:
         path = self._known_path(details["loc"])
+        if meant:
+            return self.fault(path, f"unknown key; did you mean {meant}?")
         if details["type"] == "extra_forbidden":
             return self.fault(path, UNKNOWN_KEY)
         if details["type"] == "missing":
             return self.fault(path, "missing; add it")
         message = details["msg"].removeprefix("Value error, ")
-        return self.fault(path, message[:1].lower() + message[1:])
+        message = message[:1].lower() + message[1:]
+        # What is wrong between sections names its place itself: "sip.trunks: …".
+        named = tuple(message.partition(": ")[0].split("."))
+        if not path and named in self.lines:
+            return self.fault(named, message.partition(": ")[2])
+        return self.fault(path, message + WAYS_OUT.get(message, ""))
 
     def _known_path(self, location: Sequence[str | int]) -> KeyPath:
         """Pydantic's location without the names of union members that it mixes in."""
@@ -89,22 +126,40 @@ class LocatedYaml:
         return path
 
 
+def _beside(place: Sequence[str | int], others: Sequence[Sequence[str | int]]) -> list[str]:
+    """The last keys of those that stand where `place` does."""
+    return [str(other[-1]) for other in others if tuple(other[:-1]) == tuple(place[:-1])]
+
+
 def read(file: Path) -> LocatedYaml:
     """Read one YAML document. Raises `YamlFaults` for text that is no YAML or a key given twice,
     OSError when the file cannot be read."""
-    text = file.read_text(encoding="utf-8")
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        what = "this is not UTF-8 text; save the file as UTF-8"
+        raise YamlFaults([Fault(file, 1, "", what)]) from error
+    try:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
         lines: dict[KeyPath, int] = {(): 1}
         faults: list[Fault] = []
         if node is not None:
             _locate(node, (), lines, faults, file)
-        data = yaml.safe_load(text)
+        data = None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1
         problem = getattr(error, "problem", None) or "this is not YAML"
+        problem = " ".join(problem.split())
         raise YamlFaults([Fault(file, line, "", f"{problem}; mend the YAML here")]) from error
+    except RecursionError as error:
+        what = "nested too deeply; nothing here needs that"
+        raise YamlFaults([Fault(file, None, "", what)]) from error
+    except ValueError as error:
+        # YAML takes 2026-13-45 for a date, and then finds that it is none.
+        what = f"a value is not what it seems ({error}); quote it"
+        raise YamlFaults([Fault(file, None, "", what)]) from error
     if faults:
         raise YamlFaults(faults)
     return LocatedYaml(file, data, lines)
@@ -113,6 +168,9 @@ def read(file: Path) -> LocatedYaml:
 def _locate(
     node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], faults: list[Fault], file: Path
 ) -> None:
+    if len(lines) > MAX_KEYS:
+        what = f"more than {MAX_KEYS} keys, aliases undone; nothing here needs that many"
+        raise YamlFaults([Fault(file, node.start_mark.line + 1, "", what)])
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key_node, value_node in node.value:

@@ -9,7 +9,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from auth_core.cli import acts, database, importing, passwords, story
+from auth_core.cli import acts, clients, database, importing, passwords, story
 from auth_core.cli.console import BAD_INPUT
 from auth_core.delivery.cli import deliver
 
@@ -21,6 +21,8 @@ app = typer.Typer(
 for command in (
     database.migrate,
     database.demo,
+    database.rotate_pepper,
+    database.purge,
     story.show,
     story.verify_audit,
     passwords.create_password,
@@ -35,6 +37,11 @@ for command in (
     acts.register,
     acts.redeem,
     acts.expire,
+    clients.add_client,
+    clients.remove_client,
+    clients.clients,
+    importing.import_pins,
+    importing.seal_pins,
     deliver,
 ):
     app.command()(command)

@@ -86,8 +86,13 @@ def secret_line(what: str) -> Secret:
 
 
 def settings_of(file: Path) -> AuthSettings:
+    return read_config(file, load_settings)
+
+
+def read_config(file: Path, read: Callable[[Path], Result]) -> Result:
+    """What `read` makes of the configuration; every fault of it ends the command."""
     try:
-        return load_settings(file)
+        return read(file)
     except YamlFaults as error:
         raise fail(str(error)) from error
     except OSError as error:

@@ -1,7 +1,6 @@
 """Commands that read: a file's story, the audit trail."""
 
 import sys
-from datetime import datetime
 from typing import Any
 
 import typer
@@ -19,11 +18,8 @@ from auth_core.cli.console import (
     settings_of,
     tell,
 )
-from auth_core.model import Identity, masked
-from auth_core.story import FileStory
-from auth_core.validity import PARIS
+from auth_core.model import Identity
 
-SHOWN_DIGITS = 2
 SHOWN = (
     "closed_at",
     "last_login",
@@ -47,7 +43,7 @@ def show(
     story = serve(
         settings_of(config), lambda service: service.show(Identity(caf, matricule), agent)
     )
-    content = _story(story)
+    content = story.masked()
     if as_json:
         tell(content, "", as_json)
         return
@@ -77,49 +73,6 @@ def verify_audit(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
     tell({"ok": broken is None, "first_broken": broken}, words, as_json)
     if broken is not None:
         raise typer.Exit(REFUSED)
-
-
-def _story(story: FileStory) -> dict[str, Any]:
-    case_file = story.case_file
-    return {
-        "caf": case_file.identity.caf,
-        "matricule": masked(case_file.identity.matricule),
-        "status": case_file.status.value,
-        "closed_at": _moment(case_file.closed_at),
-        "last_login": _moment(case_file.last_login),
-        "failures": story.failures,
-        "locked_until": {bucket.value: _moment(end) for bucket, end in story.locked_until},
-        "secrets": [
-            {
-                "slot": secret.slot.value,
-                "kind": secret.kind.value,
-                "created_at": _moment(secret.created_at),
-                "expires_at": _moment(secret.expires_at),
-            }
-            for secret in story.secrets
-        ],
-        "persons": [person.role.value for person in case_file.persons],
-        "phones": [f"…{phone.number[-SHOWN_DIGITS:]}" for phone in case_file.phones],
-        "tasks": [
-            {"kind": task.kind.value, "created_at": _moment(task.created_at)}
-            for task in story.tasks
-        ],
-        "entries": [
-            {
-                "at": _moment(entry.at),
-                "act": entry.act,
-                "channel": entry.channel,
-                "agent": entry.agent,
-                "reference": entry.reference,
-                "detail": dict(entry.detail),
-            }
-            for entry in story.entries
-        ],
-    }
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(PARIS).isoformat(timespec="seconds")
 
 
 def _plain(value: Any) -> str:

@@ -6,6 +6,7 @@ it again. A message that was acknowledged is erased whoever held it.
 """
 
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,6 +29,38 @@ class Claim:
     message: Message
     lease: str
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Messages of one way in one state: how many, and the age of the oldest in seconds."""
+
+    way: DeliveryChoice
+    state: MessageState
+    messages: int
+    oldest: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeadMessage:
+    """A message that was given up, without where it was to go. `kind`, `way`: of `MessageKind` and
+    `DeliveryChoice`."""
+
+    id: str
+    kind: str
+    way: str
+    created_at: datetime
+    tried_at: datetime | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The outbox at a glance: how many messages by (way, state), and the newest of the dead that
+    nothing followed."""
+
+    counts: Mapping[tuple[str, str], int]
+    dead: Sequence[DeadMessage]
 
 
 class Queue:
@@ -70,6 +103,50 @@ class Queue:
                 )
             )
         return count or 0
+
+    async def backlog(self, now: datetime) -> list[Backlog]:
+        """What waits to leave and what was given up, on all nodes, by way and state."""
+        async with self._database.begin() as connection:
+            rows = await connection.execute(
+                select(
+                    messages.c.way,
+                    messages.c.state,
+                    func.count(),
+                    func.min(messages.c.created_at, type_=messages.c.created_at.type),
+                )
+                .where(messages.c.state.in_([MessageState.QUEUED.value, MessageState.DEAD.value]))
+                .group_by(messages.c.way, messages.c.state)
+            )
+            return [
+                Backlog(
+                    DeliveryChoice(way), MessageState(state), count, (now - oldest).total_seconds()
+                )
+                for way, state, count, oldest in rows
+            ]
+
+    async def survey(self, newest: int) -> Survey:
+        """What there is, and the `newest` dead."""
+        async with self._database.begin() as connection:
+            counts = await connection.execute(
+                select(messages.c.way, messages.c.state, func.count().label("number")).group_by(
+                    messages.c.way, messages.c.state
+                )
+            )
+            dead = await connection.execute(
+                select(messages)
+                .where(_dead_and_not_followed())
+                .order_by(messages.c.created_at.desc())
+                .limit(newest)
+            )
+            return Survey(
+                {(row.way, row.state): row.number for row in counts},
+                [
+                    DeadMessage(
+                        row.id, row.kind, row.way, row.created_at, row.tried_at, row.attempts
+                    )
+                    for row in dead
+                ],
+            )
 
     async def claim(self, message_id: str, now: datetime, lease: timedelta) -> Claim | None:
         """Take a message for `lease`; None when another worker was faster or it is no more due."""
@@ -149,6 +226,27 @@ class Queue:
         return result.rowcount == 1
 
 
+async def dead_message(connection: AsyncConnection, message_id: str) -> Message | None:
+    """A message that was given up and that nothing followed; None when there is no such one."""
+    row = (
+        await connection.execute(
+            select(messages).where(messages.c.id == message_id, _dead_and_not_followed())
+        )
+    ).one_or_none()
+    return None if row is None else stored_message(row)
+
+
+async def supersede_dead(connection: AsyncConnection, message_id: str) -> bool:
+    """Mark a dead message as superseded, within the caller's transaction; False when another was
+    faster."""
+    result = await connection.execute(
+        update(messages)
+        .where(messages.c.id == message_id, messages.c.state == MessageState.DEAD.value)
+        .values(state=MessageState.CANCELLED.value)
+    )
+    return result.rowcount == 1
+
+
 async def give_up(connection: AsyncConnection, claim: Claim) -> bool:
     """Mark a message as dead and erase its text, within the caller's transaction; False when it is
     no more ours."""
@@ -158,6 +256,24 @@ async def give_up(connection: AsyncConnection, claim: Claim) -> bool:
         .values(state=MessageState.DEAD.value, sealed=None, lease=None, leased_until=None)
     )
     return result.rowcount == 1
+
+
+def _dead_and_not_followed() -> ColumnElement[bool]:
+    """Given up, and no other message of its kind went to that file since, such as the letter that
+    took its place."""
+    other = messages.alias("other")
+    followed = (
+        select(other.c.id)
+        .where(
+            other.c.file_id == messages.c.file_id,
+            other.c.kind == messages.c.kind,
+            other.c.id != messages.c.id,
+            other.c.created_at >= messages.c.created_at,
+            other.c.state != MessageState.DEAD.value,
+        )
+        .exists()
+    )
+    return and_(messages.c.state == MessageState.DEAD.value, ~followed)
 
 
 def _claimable(now: datetime) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""What follows an SMS that died: a letter. If it carried a secret, the letter carries a new one.
+"""What follows a message that died: a letter. If it carried a secret, the letter carries a new one.
 
 Nobody can tell how far the dead message came, so its secret is revoked in the same transaction in
 which the message is given up and the letter queued.
@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from auth_core import succession
 from auth_core.credentials import Credential
 from auth_core.delivery import addresses
-from auth_core.delivery.outbox import Destination, MessageKind
-from auth_core.delivery.queue import Claim, give_up
+from auth_core.delivery.outbox import Destination, Message, MessageKind
+from auth_core.delivery.queue import Claim, dead_message, give_up, supersede_dead
 from auth_core.delivery.texts import DAY
 from auth_core.issuing import Issuer, Provisional
 from auth_core.model import CaseFile, Channel, DeliveryChoice, SecretKind, Slot, Source
@@ -46,7 +46,7 @@ class _Owner:
 
 
 class Renewal:
-    """Turns dead text messages into letters."""
+    """Turns dead messages into letters."""
 
     def __init__(
         self,
@@ -67,16 +67,53 @@ class Renewal:
         file; nothing takes the place of a letter."""
         message, owner, new = claim.message, None, None
         if message.destination.way is DeliveryChoice.SMS:
-            owner = await self._database.run(lambda connection: self._owner(connection, claim))
+            owner = await self._database.run(lambda connection: self._owner(connection, message))
         if owner is not None and message.kind is MessageKind.SECRET:
             new = await self._provisional(owner)
-        return await self._database.run(
-            lambda connection: self._replace(connection, claim, owner, new)
-        )
 
-    async def _owner(self, connection: AsyncConnection, claim: Claim) -> _Owner | None:
+        async def replace(connection: AsyncConnection) -> Burial:
+            # A message that is still ours was not superseded: the secret it carries is the one that
+            # was read, as whoever replaces a secret cancels its message in the same transaction.
+            if not await give_up(connection, claim):
+                return Burial.NOT_OURS
+            return await self._replace(connection, message, owner, new, AGENT)
+
+        return await self._database.run(replace)
+
+    async def retry(self, message_id: str, agent: str) -> bool:
+        """Write a letter that tells what a dead message told; that one counts as superseded then.
+
+        False when there is no such dead message, nobody to write to, or no more reason to: what a
+        message with a secret carried must be the secret in force still.
+        """
+        message = await self._database.run(lambda connection: dead_message(connection, message_id))
+        if message is None:
+            return False
+        owner = await self._database.run(lambda connection: self._owner(connection, message))
+        if owner is None:
+            return False
+        new, carried = None, None
+        if message.kind is MessageKind.SECRET:
+            carried = _provisional_of(owner.held)
+            if carried is None or carried.created_at > message.created_at:
+                return False
+            new = await self._provisional(owner)
+
+        async def replace(connection: AsyncConnection) -> Burial:
+            await repository.generation_of(connection, message.file_id)  # holds the file
+            if carried is not None:
+                held = await repository.credentials_of(connection, message.file_id)
+                if (now := _provisional_of(held)) is None or now.id != carried.id:
+                    return Burial.NOT_OURS
+            if not await supersede_dead(connection, message_id):
+                return Burial.NOT_OURS
+            return await self._replace(connection, message, owner, new, agent)
+
+        return await self._database.run(replace) is Burial.REPLACED
+
+    async def _owner(self, connection: AsyncConnection, message: Message) -> _Owner | None:
         """None when there is nobody to write to."""
-        identity = await repository.identity_of(connection, claim.message.file_id)
+        identity = await repository.identity_of(connection, message.file_id)
         if identity is None:
             return None
         case_file = await repository.find_file(connection, identity)
@@ -92,8 +129,8 @@ class Renewal:
 
     async def _provisional(self, owner: _Owner) -> Provisional | None:
         """Another provisional for the one that did not arrive; None when there is none."""
-        old = owner.held.get(Slot.PENDING) or owner.held.get(Slot.LIVE)
-        if old is None or old.kind is not SecretKind.PROVISIONAL:
+        old = _provisional_of(owner.held)
+        if old is None:
             return None
         beside = owner.held.get(Slot.LIVE) if old.slot is Slot.PENDING else None
         return await self._issuer.draw(owner.case_file, old.slot, self._clock(), beside)
@@ -101,17 +138,15 @@ class Renewal:
     async def _replace(
         self,
         connection: AsyncConnection,
-        claim: Claim,
+        message: Message,
         owner: _Owner | None,
         new: Provisional | None,
+        agent: str,
     ) -> Burial:
-        # A message that is still ours was not superseded: the secret it carries is the one that
-        # was read, as whoever replaces a secret cancels its message in the same transaction.
-        if not await give_up(connection, claim):
-            return Burial.NOT_OURS
+        """Queue the letter, within the caller's transaction."""
         if owner is None:
             return Burial.DEAD
-        message, now = claim.message, self._clock()
+        now = self._clock()
         if message.kind is MessageKind.SECRET:
             if new is None:
                 return Burial.DEAD
@@ -127,7 +162,7 @@ class Renewal:
             await self._notices.tell(
                 connection, message.file_id, message.kind, owner.address, now, **values
             )
-        source = Source(Channel.BACK_OFFICE, agent=AGENT, reference=message.id)
+        source = Source(Channel.BACK_OFFICE, agent=agent, reference=message.id)
         detail = {"kind": message.kind.value}
         await self._trail.append(
             connection, Act.LETTER_INSTEAD, source, now, message.file_id, detail
@@ -141,6 +176,13 @@ class Renewal:
             await repository.put_credential(connection, new)
         else:
             await succession.replace_live(connection, new, held)
+
+
+def _provisional_of(held: succession.Held) -> Credential | None:
+    """The provisional that a message may have carried."""
+    credential = held.get(Slot.PENDING) or held.get(Slot.LIVE)
+    is_one = credential is not None and credential.kind is SecretKind.PROVISIONAL
+    return credential if is_one else None
 
 
 def last_day_of_password(held: succession.Held) -> date | None:

@@ -31,16 +31,27 @@ class SmsSettings(_Section):
     """
 
     url: AnyHttpUrl | None = None
+    """The gateway; without it, text messages are files."""
     method: Literal["POST", "PUT"] = "POST"
+    """How it is asked."""
     headers: dict[str, SecretStr] = Field(default_factory=dict)
+    """Rather given by the environment: IVR_DELIVERY__SMS__HEADERS."""
     body: dict[str, Any] = Field(default_factory=lambda: {"to": "{number}", "text": "{text}"})
+    """What it is sent, with {number}, {text} and {id}."""
     encoding: Literal["json", "form"] = "json"
+    """How the body is written."""
     idempotency_header: str = Field(default="Idempotency-Key", pattern=r"^[A-Za-z0-9-]+$")
+    """By which the gateway knows a message that is sent again."""
     refusals: frozenset[int] = frozenset()
+    """Statuses that mean: this number never, such as [422]."""
     timeout: float = Field(default=10.0, gt=0, le=120)
+    """Seconds that an answer may take."""
     proxy: SecretStr | None = None
+    """The way to the gateway, such as http://127.0.0.1:3128."""
     per_hour: int = Field(default=2000, ge=1)
+    """Messages an hour, on all nodes together."""
     concurrency: int = Field(default=8, ge=1, le=100)
+    """Messages on the way at once."""
 
     @field_validator("body")
     @classmethod
@@ -70,7 +81,9 @@ class LetterSettings(_Section):
     included: no link, no Caf, no number but its postal code."""
 
     sender: tuple[str, ...] = ("Allocations familiales", "Service Mon compte")
+    """Stands on every letter."""
     late_hours: int = Field(default=48, ge=1, le=72)
+    """A letter that waits longer raises an alarm."""
 
     @field_validator("sender")
     @classmethod
@@ -87,13 +100,21 @@ class DeliverySettings(_Section):
     """The whole section. Times are in seconds."""
 
     folder: Path = Path("var/outbox")
+    """Letters, and text messages where there is no gateway."""
     poll: float = Field(default=5.0, gt=0)
+    """Between two looks at the outbox."""
     tries: int = Field(default=10, ge=1)
+    """Then a text message is dead, and a letter follows."""
     first_retry: float = Field(default=30.0, gt=0)
+    """Until the second try; each wait doubles."""
     last_retry: float = Field(default=3600.0, gt=0)
+    """The longest wait."""
     lease: float = Field(default=120.0, gt=0)
+    """Until a message held by a dead worker is taken up again."""
     sms: SmsSettings = SmsSettings()
+    """The gateway of text messages."""
     letters: LetterSettings = LetterSettings()
+    """The letters for the printer."""
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

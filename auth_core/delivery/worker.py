@@ -6,7 +6,7 @@ id: the gateway knows it again, a letter is the same file.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from auth_core.credentials import Hasher
 from auth_core.delivery.letters import Letter, LetterError, LetterTray
 from auth_core.delivery.outbox import MessageState, Outbox
-from auth_core.delivery.queue import HOUR, Claim, Queue
+from auth_core.delivery.queue import HOUR, Backlog, Claim, Queue, Survey
 from auth_core.delivery.renewal import Burial, Renewal
 from auth_core.delivery.settings import DeliverySettings
 from auth_core.delivery.sms import SmsError, SmsGateway, gateway
@@ -35,6 +35,7 @@ from auth_core.store.database import Database
 log = structlog.get_logger(__name__)
 
 LETTERS_AT_ONCE = 50
+DEAD_SHOWN = 100
 _RANDOM = SystemRandom()
 _GONE = (MessageState.CANCELLED, MessageState.ACKNOWLEDGED, None)
 
@@ -62,7 +63,8 @@ class Report:
 
 
 class DeliveryWorker:
-    """Delivers what is due. `totals`: since it began; `alarms`: how often each was raised."""
+    """Delivers what is due. `totals`: since it began; `alarms`: how often each was raised;
+    `backlog`: what was left after the last pass."""
 
     def __init__(
         self,
@@ -92,6 +94,15 @@ class DeliveryWorker:
         self._indexes_whole = False
         self.totals = Report()
         self.alarms: Counter[str] = Counter()
+        self.backlog: Sequence[Backlog] = ()
+
+    async def survey(self) -> Survey:
+        """What the outbox holds. Raises SQLAlchemyError."""
+        return await self._queue.survey(DEAD_SHOWN)
+
+    async def retry(self, message_id: str, agent: str) -> bool:
+        """Write a letter in place of a dead message (`Renewal.retry`). Raises SQLAlchemyError."""
+        return await self._renewal.retry(message_id, agent)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop` is set; what is being sent then is finished."""
@@ -114,6 +125,7 @@ class DeliveryWorker:
             _raise_first((sms, letters))
             late = timedelta(hours=self._settings.letters.late_hours)
             report.late = await self._queue.late_letters(now, late)
+            self.backlog = await self._queue.backlog(now)
         finally:
             self.totals.add(report)
         if report.late:

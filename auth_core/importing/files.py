@@ -1,24 +1,27 @@
 """Case files into the database, many to a transaction; a file that is there is brought up to date.
 
 Secrets, allowances, requests and payments of a file are not touched. A number that stays the same
-keeps the day it came on file, so that a mobile does not become a new one at every import.
+keeps the day it came on file, so that a mobile does not become a new one at every import; a mobile
+that takes the place of another remembers it, so that the owner can still be told there.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from auth_core import nir, phones
+from auth_core import nir
+from auth_core.importing.numbers import Dated, OldNumber, dated_numbers
 from auth_core.importing.rows import ImportedFile, ImportedPerson, RowFault
 from auth_core.keys import Keyring
-from auth_core.store import repository, tables
+from auth_core.model import BirthDate, Role
+from auth_core.store import tables, throttles
 
 _Rows = dict[Any, list[dict[str, Any]]]
-_OldNumbers = Mapping[str, Sequence[tuple[str, datetime]]]
+_OldNumbers = Mapping[str, Sequence[OldNumber]]
 
 
 @dataclass(slots=True)
@@ -36,9 +39,14 @@ class Imported:
 
 
 async def write_files(
-    connection: AsyncConnection, pepper: Keyring, files: Sequence[ImportedFile], now: datetime
+    connection: AsyncConnection,
+    pepper: Keyring,
+    files: Sequence[ImportedFile],
+    now: datetime,
+    quarantine: timedelta,
 ) -> tuple[Imported, list[RowFault]]:
-    """Write them in the caller's transaction, but for those whose matricule a transfer left."""
+    """Write them in the caller's transaction, but for those whose matricule a transfer left.
+    `quarantine`: how long a new mobile gets no secret."""
     there = await _file_ids(connection, files)
     known = {key: file_id for key, (file_id, retired) in there.items() if not retired}
     faults: list[RowFault] = []
@@ -66,7 +74,8 @@ async def write_files(
         )
     for file_id, file in (*new, *old):
         for n, person in enumerate(file.persons, start=1):
-            _add_person(rows, pepper, file_id, f"{file_id}-{n}", person, numbers, now)
+            dated = dated_numbers(person, numbers.get(file_id, ()), now, quarantine)
+            _add_person(rows, pepper, file_id, f"{file_id}-{n}", person, dated, now)
     for table in _ORDER:
         if rows[table]:
             await connection.execute(insert(table), rows[table])
@@ -97,16 +106,31 @@ async def _file_ids(
 
 async def _forget_people(connection: AsyncConnection, file_ids: Sequence[str]) -> _OldNumbers:
     """Remove the persons of these files, and what is theirs; return the numbers they had."""
-    table = tables.phones
+    phones, persons = tables.phones, tables.persons
     rows = await connection.execute(
-        select(table.c.file_id, table.c.number, table.c.changed_at).where(
-            table.c.file_id.in_(file_ids)
+        select(
+            phones.c.file_id,
+            phones.c.number,
+            phones.c.changed_at,
+            phones.c.previous,
+            persons.c.role,
+            persons.c.name,
+            persons.c.birth_year,
+            persons.c.birth_month,
+            persons.c.birth_day,
         )
+        .join(persons, persons.c.id == phones.c.person_id)
+        .where(phones.c.file_id.in_(file_ids))
+        .order_by(phones.c.id)
     )
-    numbers: dict[str, list[tuple[str, datetime]]] = {}
+    numbers: dict[str, list[OldNumber]] = {}
     for row in rows:
-        numbers.setdefault(row.file_id, []).append((row.number, row.changed_at))
-    await connection.execute(delete(tables.persons).where(tables.persons.c.file_id.in_(file_ids)))
+        known = row.birth_year is not None
+        born = BirthDate(row.birth_year, row.birth_month, row.birth_day) if known else None
+        numbers.setdefault(row.file_id, []).append(
+            OldNumber(row.number, row.changed_at, row.previous, Role(row.role), row.name, born)
+        )
+    await connection.execute(delete(persons).where(persons.c.file_id.in_(file_ids)))
     return numbers
 
 
@@ -118,7 +142,7 @@ def _new_file(rows: _Rows, file_id: str, file: ImportedFile, now: datetime) -> N
     rows[tables.identities].append(
         {"caf": identity.caf, "matricule": identity.matricule, "file_id": file_id}
     )
-    rows[tables.file_throttles].append({"file_id": file_id, **repository.NEW_THROTTLE})
+    rows[tables.file_throttles].append({"file_id": file_id, **throttles.NEW_THROTTLE})
 
 
 def _add_person(
@@ -127,7 +151,7 @@ def _add_person(
     file_id: str,
     person_id: str,
     person: ImportedPerson,
-    numbers: _OldNumbers,
+    numbers: Sequence[Dated],
     now: datetime,
 ) -> None:
     born = person.born
@@ -145,10 +169,15 @@ def _add_person(
         }
     )
     of_person = {"file_id": file_id, "person_id": person_id}
-    for number in person.phones:
-        known = _on_file_since(number, numbers.get(file_id, ()))
-        since = known or person.since or now
-        rows[tables.phones].append({**of_person, "number": number, "changed_at": since})
+    for dated in numbers:
+        rows[tables.phones].append(
+            {
+                **of_person,
+                "number": dated.number,
+                "changed_at": dated.since,
+                "previous": dated.previous,
+            }
+        )
     if person.address is not None:
         lines, postal_code, city = person.address
         rows[tables.addresses].append(
@@ -160,14 +189,3 @@ def _add_person(
                 "changed_at": now,
             }
         )
-
-
-def _on_file_since(number: str, old: Sequence[tuple[str, datetime]]) -> datetime | None:
-    for written, changed_at in old:
-        if written == number:
-            return changed_at
-    wanted = phones.e164(number) if old else None
-    for written, changed_at in old:
-        if wanted is not None and phones.same(written, wanted):
-            return changed_at
-    return None

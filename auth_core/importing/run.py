@@ -35,7 +35,9 @@ async def import_files(
 
         async def write(batch: list[ImportedFile]) -> None:
             async def work(connection: AsyncConnection) -> tuple[Imported, list[RowFault]]:
-                return await write_files(connection, pepper, batch, clock())
+                return await write_files(
+                    connection, pepper, batch, clock(), settings.mobile_quarantine
+                )
 
             done, faults = await database.run_apart(work)
             total.add(done)

@@ -29,7 +29,7 @@ from auth_core.model import (
 )
 from auth_core.notices import Notices
 from auth_core.settings import AuthSettings
-from auth_core.store import changes, repository
+from auth_core.store import changes, crowds, repository
 from auth_core.store.audit import Act, AuditTrail
 from auth_core.store.database import Database
 
@@ -82,6 +82,8 @@ class Separation(Change):
 
     async def write(self, connection: AsyncConnection, after: CaseFile, now: datetime) -> bool:
         await changes.set_roles(connection, {p.id: p.role for p in after.persons})
+        # Nothing tells whose of the two each is; the keeper's are known again when they log in.
+        await crowds.forget_devices(connection, after.id)
         return True
 
 

@@ -5,7 +5,7 @@ they refuse tells something of it: no more than so many refusals.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -16,11 +16,20 @@ from auth_core.authentication import Authenticator
 from auth_core.credentials import Credential, Hasher, Secret, hidden_pins, objections
 from auth_core.delivery.outbox import MessageKind
 from auth_core.errors import AuthError, TooManyRefusals, UnknownFile
-from auth_core.model import CaseFile, Channel, Identity, Outcome, SecretKind, Slot, Source
+from auth_core.model import (
+    CaseFile,
+    Channel,
+    Identity,
+    SecretKind,
+    Session,
+    Slot,
+    Source,
+    Verdict,
+)
 from auth_core.notices import Notices
-from auth_core.rules import MESSAGES, Reason, Rule
+from auth_core.rules import Reason, Rule
 from auth_core.settings import DAY, AuthSettings
-from auth_core.store import repository
+from auth_core.store import repository, throttles
 from auth_core.store.audit import Act, AuditTrail
 from auth_core.store.database import Database
 from auth_core.validity import validity_end
@@ -36,10 +45,12 @@ class Creation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CreationResult:
-    """`reasons`: every rule broken, when unacceptable."""
+    """`reasons`: every rule broken, when unacceptable. `session`: that of who created it; every
+    other of the file has ended."""
 
     outcome: Creation
     reasons: tuple[Reason, ...] = ()
+    session: Session | None = None
 
 
 class PasswordCreation:
@@ -64,16 +75,26 @@ class PasswordCreation:
         self._clock = clock
 
     async def create(
-        self, identity: Identity, present: Secret, new: Secret, source: Source
+        self,
+        identity: Identity,
+        present: Secret,
+        new: Secret,
+        source: Source,
+        birth_day_month: str | None = None,
     ) -> CreationResult:
-        """Replace the present secret by a password that its owner chose.
+        """Replace the present secret by a password that its owner chose. `birth_day_month`: as in
+        `Authenticator.authenticate`.
 
         An expired password may be replaced; an expired PIN or provisional may not. Raises AuthError
         on the telephone, where no password is ever created, and TooManyRefusals.
         """
         if source.channel is Channel.TELEPHONE:
             raise AuthError("a password cannot be created by telephone; use caf.fr")
-        generation = await self._opened(identity, present, source)
+        verdict = await self._authenticator.authenticate(identity, present, source, birth_day_month)
+        generation = _generation_replaced(verdict)
+        if generation is None:
+            # At once: what else were read, before or after, would tell by its time what is known.
+            return CreationResult(Creation.REFUSED)
         case_file, held = await self._database.run(
             lambda connection: self._read(connection, identity)
         )
@@ -83,7 +104,7 @@ class PasswordCreation:
             lambda connection: self._judge(connection, case_file, new, source)
         )
         if not reasons and await self._reused(new, case_file, held):
-            reasons = (Reason(Rule.REUSED, MESSAGES[Rule.REUSED]),)
+            reasons = (Reason.of(Rule.REUSED),)
             await self._database.run(
                 lambda connection: self._refuse(connection, case_file, reasons, source)
             )
@@ -98,10 +119,14 @@ class PasswordCreation:
             created_at=now,
             expires_at=validity_end(now, self._settings.password_validity_months),
         )
-        created = await self._database.run(
+        successor = await self._database.run(
             lambda connection: self._replace(connection, credential, held, case_file, source)
         )
-        return CreationResult(Creation.CREATED if created else Creation.REFUSED)
+        if successor is None:
+            return CreationResult(Creation.REFUSED)
+        before = verdict.session or _session_of(case_file, source)
+        session = replace(before, kind=SecretKind.PASSWORD, generation=successor)
+        return CreationResult(Creation.CREATED, session=session)
 
     async def check(
         self, identity: Identity, candidate: Secret, source: Source
@@ -116,20 +141,6 @@ class PasswordCreation:
             return await self._judge(connection, case_file, candidate, source)
 
         return await self._database.run(judged)
-
-    async def _opened(self, identity: Identity, present: Secret, source: Source) -> int | None:
-        """The generation of the file that `present` may replace the secret of; None: it may not.
-
-        A secret that another channel replaces from here on has another generation.
-        """
-        before, _ = await self._database.run(lambda connection: self._read(connection, identity))
-        verdict = await self._authenticator.authenticate(identity, present, source)
-        if verdict.session is not None:
-            return verdict.session.generation
-        expired_password = (
-            verdict.outcome is Outcome.EXPIRED and verdict.kind is SecretKind.PASSWORD
-        )
-        return before.generation if before is not None and expired_password else None
 
     async def _read(
         self, connection: AsyncConnection, identity: Identity
@@ -146,7 +157,7 @@ class PasswordCreation:
         """What the pure rules say; kept when they refuse. Raises TooManyRefusals when too many have
         been refused before, whatever this one is."""
         # Judged one after the other: together they would all be within the limit.
-        await repository.file_throttle(connection, case_file.id)
+        await throttles.file_throttle(connection, case_file.id)
         limits, since = self._settings.password_refusals, self._clock() - DAY
         act, session = Act.PASSWORD_REFUSED, 0
         today = await self._trail.count(connection, act, case_file.id, since)
@@ -194,11 +205,13 @@ class PasswordCreation:
         held: succession.Held,
         case_file: CaseFile,
         source: Source,
-    ) -> bool:
-        """False when the file changed since `held` and `case_file` were read."""
+    ) -> int | None:
+        """The file's new generation; None when it changed since `held` and `case_file` were
+        read."""
         if await repository.generation_of(connection, new.file_id) != case_file.generation:
-            return False
-        await succession.replace_live(connection, new, held)
+            return None
+        generation = await succession.replace_live(connection, new, held)
+        await repository.record_login(connection, new.file_id, new.created_at)
         live = held.get(Slot.LIVE)
         changed = live is not None and live.kind is SecretKind.PASSWORD
         notice = MessageKind.PASSWORD_CHANGED if changed else MessageKind.PASSWORD_CREATED
@@ -206,4 +219,28 @@ class PasswordCreation:
         await self._trail.append(
             connection, Act.PASSWORD_CREATED, source, new.created_at, new.file_id
         )
-        return True
+        return generation
+
+
+def _generation_replaced(verdict: Verdict) -> int | None:
+    """The generation of the file whose secret may be replaced; None: it may not be.
+
+    A secret that another channel replaces from here on has another generation.
+    """
+    if verdict.session is not None:
+        return verdict.session.generation
+    return verdict.generation if verdict.kind is SecretKind.PASSWORD else None
+
+
+def _session_of(case_file: CaseFile, source: Source) -> Session:
+    """That of who gave an expired password."""
+    return Session(
+        file_id=case_file.id,
+        caf=case_file.identity.caf,
+        matricule=case_file.identity.matricule,
+        status=case_file.status,
+        kind=SecretKind.PASSWORD,
+        last_login=case_file.last_login,
+        failures_since=0,
+        channel=source.channel,
+    )

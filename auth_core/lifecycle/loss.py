@@ -11,11 +11,12 @@ from auth_core.authentication import Callers
 from auth_core.credentials import Credential, is_day_month_of
 from auth_core.delivery import addresses
 from auth_core.delivery.outbox import Destination, MessageKind
+from auth_core.hash_pool import HashPool
 from auth_core.issuing import Issuer, Provisional
-from auth_core.model import CaseFile, DeliveryChoice, Identity, Slot, Source
+from auth_core.model import CaseFile, Channel, DeliveryChoice, Identity, Slot, Source
 from auth_core.notices import Notices
 from auth_core.settings import AuthSettings
-from auth_core.store import repository
+from auth_core.store import repository, throttles
 from auth_core.store.audit import Act, AuditTrail
 from auth_core.store.database import Database
 from auth_core.tempo import Tempo
@@ -37,6 +38,7 @@ class LostPassword:
         self,
         settings: AuthSettings,
         database: Database,
+        pool: HashPool,
         issuer: Issuer,
         notices: Notices,
         trail: AuditTrail,
@@ -46,6 +48,7 @@ class LostPassword:
     ) -> None:
         self._settings = settings
         self._database = database
+        self._pool = pool
         self._issuer = issuer
         self._notices = notices
         self._trail = trail
@@ -59,12 +62,21 @@ class LostPassword:
         """Send a pending provisional to the owner, if the request may be served.
 
         Nothing tells whether it was: not the answer, not its time (`failure_floor` seconds at
-        least, and a hash in every case), not anything written on a file.
+        least, and a hash whatever the file), not anything written on a file.
+
+        Raises `Overloaded`, before anything is charged, when too many wait for their hash.
         """
+        self._pool.check_room()
         begun = self._tempo.begin()
         now = self._clock()
+        if not await self._database.run(
+            lambda connection: self._charge_caller(connection, source, now)
+        ):
+            # No hash: one who asks without end would have everybody's threads. It tells of no file.
+            await self._tempo.reach_floor(begun)
+            return
         asker = await self._database.run(
-            lambda connection: self._admit(connection, identity, birth_day_month, by, source, now)
+            lambda connection: self._admit(connection, identity, birth_day_month, by, now)
         )
         if asker is None:
             await self._issuer.draw(None, Slot.PENDING, now)
@@ -79,12 +91,9 @@ class LostPassword:
         identity: Identity,
         birth_day_month: str,
         by: DeliveryChoice,
-        source: Source,
         now: datetime,
     ) -> _Asker | None:
-        """Charge the request to the caller; None when it may not be served, for whatever reason."""
-        if not await self._charge_caller(connection, source, now):
-            return None
+        """None when the request may not be served, for whatever reason."""
         case_file = await repository.find_file(connection, identity)
         if case_file is None or case_file.closed_at is not None:
             return None
@@ -92,7 +101,7 @@ class LostPassword:
         owner = case_file.beneficiary
         if owner is None or not is_day_month_of(birth_day_month, owner.birth_date):
             return None
-        _, throttle = await repository.file_throttle(connection, case_file.id)
+        _, throttle = await throttles.file_throttle(connection, case_file.id)
         quarantine = self._settings.mobile_quarantine
         destination = addresses.for_secret(case_file, owner, by, now, quarantine)
         if destination is None or not throttle.admits_request(now, self._settings.lost_password):
@@ -103,14 +112,16 @@ class LostPassword:
     async def _charge_caller(
         self, connection: AsyncConnection, source: Source, now: datetime
     ) -> bool:
-        caller = self._callers.of(source)
-        if caller is None or not source.caller:
-            return True
+        """Charge the request to the caller; False when they have asked or failed too often."""
+        caller, by_telephone = self._callers.of(source), source.channel is Channel.TELEPHONE
+        if caller is None or (by_telephone and not source.caller):
+            return True  # numbers that are withheld share one throttle, which limits nobody
         limits = self._settings.lost_password
-        revision, throttle = await repository.caller_throttle(connection, caller, now)
-        admitted = not throttle.busy(now) and throttle.admits_request(now, limits)
-        throttle = throttle.request(now, limits)
-        await repository.replace_caller_throttle(connection, caller, revision, throttle, now)
+        per_day = limits.per_caller_per_day if by_telephone else limits.per_address_per_day
+        revision, throttle = await throttles.caller_throttle(connection, caller, now)
+        admitted = not throttle.busy(now) and throttle.admits_request(now, per_day)
+        throttle = throttle.request(now, per_day)
+        await throttles.replace_caller_throttle(connection, caller, revision, throttle, now)
         return admitted
 
     async def _issue(
@@ -121,11 +132,11 @@ class LostPassword:
         file_id, now = new.credential.file_id, new.credential.created_at
         limits = self._settings.lost_password
         generation = await repository.generation_of(connection, file_id)
-        revision, throttle = await repository.file_throttle(connection, file_id)
+        revision, throttle = await throttles.file_throttle(connection, file_id)
         unchanged = generation == asker.case_file.generation
         if not unchanged or not throttle.admits_request(now, limits):
             return
-        await repository.replace_file_throttle(connection, file_id, revision, throttle.request(now))
+        await throttles.replace_file_throttle(connection, file_id, revision, throttle.request(now))
         await repository.put_credential(connection, new.credential)
         await self._issuer.send(connection, new, asker.destination)
         await self._notices.tell_former_number(

@@ -8,19 +8,21 @@ unseen. No entry holds a secret.
 import hashlib
 import hmac
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_core.keys import Keyring, length_prefixed
 from auth_core.model import Source
 from auth_core.store.prepared import Prepared
-from auth_core.store.tables import audit, audit_head
+from auth_core.store.tables import audit, audit_anchor, audit_head
 
 _START = b"\0" * 32
 _USE = "audit"
@@ -58,6 +60,11 @@ class Act(StrEnum):
     SHOWN = "shown"
     DEMO_RESET = "demo_reset"
     IMPORTED = "imported"
+    PEPPER_ROTATED = "pepper_rotated"
+    PURGED = "purged"
+    PINS_IMPORTED = "pins_imported"
+    CLIENT_ADDED = "client_added"
+    CLIENT_REMOVED = "client_removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +156,41 @@ class AuditTrail:
             query = query.where(audit.c.reference == reference)
         return await connection.scalar(query) or 0
 
+    async def before(self, connection: AsyncConnection, moment: datetime) -> int:
+        """The number of the last entry before `moment`, 0 when there is none."""
+        low, high = 0, int((await connection.execute(select(audit_head.c.number))).scalar_one())
+        while low < high:  # entries are in order of time, which has no index
+            middle = (low + high + 1) // 2
+            query = select(audit.c.at).where(audit.c.number == middle)
+            at = await connection.scalar(query)
+            if at is None or at < moment:  # those that are gone were the oldest
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    async def tally(
+        self, connection: AsyncConnection, channel: str, after: int
+    ) -> tuple[int, Counter[tuple[str, str]]]:
+        """The last entry there is, and how many of a channel came after the entry `after`, by act
+        and detail (JSON)."""
+        last = int((await connection.execute(select(audit_head.c.number))).scalar_one())
+        rows = await connection.execute(
+            select(audit.c.act, audit.c.detail, func.count().label("number"))
+            .where(audit.c.number > after, audit.c.number <= last, audit.c.channel == channel)
+            .group_by(audit.c.act, audit.c.detail)
+        )
+        return last, Counter({(row.act, row.detail): row.number for row in rows})
+
     async def first_broken(self, connection: AsyncConnection) -> int | None:
         """The number of the first entry that is not as it was written; None: the trail is whole."""
+        anchor = (await connection.execute(select(audit_anchor))).one_or_none()
         expected, previous = 1, _START
+        if anchor is not None:
+            expected, previous = int(anchor.number) + 1, bytes(anchor.mac)
+            seal = self._seal(anchor.key_version, anchor.number, previous)
+            if not hmac.compare_digest(seal, bytes(anchor.seal)):
+                return expected
         rows = await connection.stream(select(audit).order_by(audit.c.number))
         async for row in rows:
             mac = self._mac(row.key_version, previous, row._asdict())
@@ -161,6 +200,33 @@ class AuditTrail:
         head = (await connection.execute(select(audit_head))).one()
         end = head.number, bytes(head.mac)
         return None if end == (expected - 1, previous) else expected
+
+    async def forget(self, connection: AsyncConnection, before: datetime, limit: int) -> int:
+        """Purge the oldest entries, `limit` at most, up to the first that is not older than
+        `before`; return how many. Where the trail begins then is sealed, so that no others can be
+        taken away unseen."""
+        rows = await connection.execute(select(audit).order_by(audit.c.number).limit(limit))
+        old = list(takewhile(lambda row: row.at < before, rows))
+        if not old:
+            return 0
+        last, version = old[-1], self._pepper.current
+        mac = bytes(last.mac)
+        await connection.execute(delete(audit).where(audit.c.number <= last.number))
+        await connection.execute(delete(audit_anchor))
+        await connection.execute(
+            insert(audit_anchor).values(
+                id=1,
+                number=last.number,
+                mac=mac,
+                key_version=version,
+                seal=self._seal(version, last.number, mac),
+            )
+        )
+        return len(old)
+
+    def _seal(self, version: int, number: int, mac: bytes) -> bytes:
+        message = length_prefixed(b"anchor", str(number).encode(), mac)
+        return hmac.digest(self._pepper.derived(_USE, version), message, hashlib.sha256)
 
     def _mac(self, version: int, previous: bytes, row: Mapping[str, Any]) -> bytes:
         at: datetime = row["at"]

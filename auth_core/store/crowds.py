@@ -15,7 +15,7 @@ from auth_core.store.prepared import Prepared
 from auth_core.store.tables import known_devices, surges
 from auth_core.throttle import Surge
 
-_SURGE = Prepared(select(surges).where(surges.c.scope == bindparam("key")))
+_SURGES = Prepared(select(surges).where(surges.c.scope.in_([bindparam("one"), bindparam("other")])))
 _HELD_SURGE = Prepared(select(surges).where(surges.c.scope == bindparam("key")).with_for_update())
 _REPLACE_SURGE = Prepared(
     update(surges)
@@ -41,10 +41,14 @@ _SEEN_AGAIN = Prepared(
 )
 
 
-async def surge(connection: AsyncConnection, scope: bytes, now: datetime) -> Surge:
-    """The failures of `scope` as they are; nobody waits for who is counting one more."""
-    row = await _SURGE.row(connection, key=scope)
-    return Surge(now) if row is None else Surge(row.began, row.failures, row.before)
+async def surges_of(
+    connection: AsyncConnection, scopes: Sequence[bytes], now: datetime
+) -> dict[bytes, Surge]:
+    """The failures of each of `scopes`, two at most, as they are; nobody waits for who is counting
+    one more."""
+    rows = await _SURGES.rows(connection, one=scopes[0], other=scopes[-1])
+    found = {bytes(row.scope): Surge(row.began, row.failures, row.before) for row in rows}
+    return {scope: found.get(scope, Surge(now)) for scope in scopes}
 
 
 async def charge_surge(connection: AsyncConnection, scope: bytes, now: datetime) -> Surge:
@@ -94,3 +98,8 @@ async def remember_device(
                 known_devices.c.file_id == file_id, known_devices.c.device == forgotten
             )
         )
+
+
+async def forget_devices(connection: AsyncConnection, file_id: str) -> None:
+    """No device is known any more to have logged in to a file."""
+    await connection.execute(delete(known_devices).where(known_devices.c.file_id == file_id))

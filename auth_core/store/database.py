@@ -10,13 +10,14 @@ whoever changes what belongs to a file holds that file's row (`repository.find_f
 import asyncio
 import contextlib
 import os
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, literal, select
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -36,6 +37,8 @@ SERVER_THREADS = 8
 """Transactions under way at once in threads of their own, where the database has a server."""
 _LOST_RACES = frozenset({"40001", "40P01"})
 """SQLSTATE of a transaction that PostgreSQL ended for another's sake: serialisation, deadlock."""
+
+_ASIDE_MS = 50, 150
 
 T = TypeVar("T")
 
@@ -63,13 +66,15 @@ class Database:
             ) from error
         # SQLite has one writer at a time and no queue for it: ours is fair, its retries are not.
         self._writer: contextlib.AbstractAsyncContextManager[Any] = contextlib.nullcontext()
-        threads = SERVER_THREADS
-        if self.file is not None:
-            self._writer, threads = asyncio.Lock(), 1
-            for engine in (self._engine.sync_engine, self._near):
-                event.listen(engine, "connect", _set_up_sqlite)
-                event.listen(engine, "begin", _begin_sqlite_writer)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="database")
+        self._apart: sqlite.WriterThread | _ServerThreads
+        if self.file is None:
+            self._apart = _ServerThreads(self._near)
+            return
+        self._writer = asyncio.Lock()
+        for engine in (self._engine.sync_engine, self._near):
+            event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(self._engine.sync_engine, "begin", _begin_sqlite_writer)
+        self._apart = sqlite.WriterThread(self._near)
 
     @property
     def file(self) -> Path | None:
@@ -89,7 +94,8 @@ class Database:
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Do `work` in one transaction; again, from its reads on, as often as it loses a race.
 
-        Each loss is another's gain, so somebody always gets on.
+        Each loss is another's gain, so somebody always gets on. Whom the server ended for another's
+        sake steps aside first: who began again at once could take what the other waits for.
         """
         while True:
             try:
@@ -97,28 +103,25 @@ class Database:
                     return await work(connection)
             except Conflict:
                 continue
-            except DBAPIError as error:
-                if not _lost_race(error.orig):
+            except Exception as error:
+                if not _lost_race(error):
                     raise
+                await asyncio.sleep(_aside())
 
     async def run_apart(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """As `run`, in a thread of the database's: one hand-over for the whole transaction, and
         `Prepared` statements go to the driver itself. `work` awaits nothing but its connection.
         """
-        loop = asyncio.get_running_loop()
         while True:
             try:
                 async with self._writer:
-                    return await loop.run_in_executor(self._threads, self._do_apart, work)
+                    return cast(T, await self._apart.do(partial(prepared.done_here, work)))
             except Conflict:
                 continue
-            except DBAPIError as error:
-                if not _lost_race(error.orig):
+            except Exception as error:
+                if not _lost_race(error):
                     raise
-
-    def _do_apart(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        with self._near.begin() as connection:
-            return prepared.done_here(work, connection)
+                await asyncio.sleep(_aside())
 
     async def migrate(self) -> None:
         """Bring the schema to the newest revision, creating an SQLite file where there is none."""
@@ -140,8 +143,14 @@ class Database:
         if revision != schema.newest():
             raise AuthError(f"{self}: the database is of another version; run auth-core migrate")
 
+    async def check_reachable(self) -> None:
+        """Raise AuthError unless a transaction can be begun and ended just now."""
+        with self._plain_errors():
+            async with self.begin() as connection:
+                await connection.execute(select(literal(1)))
+
     async def close(self) -> None:
-        self._threads.shutdown(wait=True)
+        self._apart.close()
         self._near.dispose()
         await self._engine.dispose()
 
@@ -162,6 +171,33 @@ class Database:
             ) from error
 
 
+class _ServerThreads:
+    """Threads for transactions that wait for a server; each borrows a connection of the engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._threads = ThreadPoolExecutor(SERVER_THREADS, thread_name_prefix="database")
+
+    async def do(self, transaction: Callable[[Connection], T]) -> T:
+        """Commit what `transaction` does, and return what it returns; an exception of its own
+        rolls it back."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._done, transaction)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True)
+
+    def _done(self, transaction: Callable[[Connection], T]) -> T:
+        with self._engine.begin() as connection:
+            return transaction(connection)
+
+
+def _aside() -> float:
+    """Seconds to wait after a lost race, at random, lest two go on losing to each other in step."""
+    least, most = _ASIDE_MS
+    return (least + secrets.randbelow(most - least)) / 1000
+
+
 def _near_engine(url: URL, options: dict[str, Any]) -> Engine:
     """The same database, for use within a thread."""
     if url.get_backend_name() != "sqlite":
@@ -171,8 +207,11 @@ def _near_engine(url: URL, options: dict[str, Any]) -> Engine:
     return create_engine(url.set(drivername="sqlite"), connect_args=arguments, **options)
 
 
-def _lost_race(error: BaseException | None) -> bool:
-    return getattr(error, "sqlstate", None) in _LOST_RACES
+def _lost_race(error: Exception) -> bool:
+    """Whether the database ended a transaction for another's sake; a `Prepared` statement raises
+    what the driver raises, others that in an envelope."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(origin, "sqlstate", None) in _LOST_RACES
 
 
 def _create_private(file: Path) -> None:

@@ -30,17 +30,19 @@ class Prepared:
     async def rows(self, connection: AsyncConnection, **values: Any) -> Sequence[Any]:
         """What it selects, or returns: rows with an attribute for each column."""
         if isinstance(connection, _ThreadConnection):
-            return self._on(connection).rows(connection, values)
+            return self._on(connection).rows(connection.cursor, values)
         return (await connection.execute(self.statement, values)).all()
 
     async def row(self, connection: AsyncConnection, **values: Any) -> Any:
         """The one row that it selects, or None."""
-        return next(iter(await self.rows(connection, **values)), None)
+        if isinstance(connection, _ThreadConnection):
+            return self._on(connection).row(connection.cursor, values)
+        return (await connection.execute(self.statement, values)).one_or_none()
 
     async def run(self, connection: AsyncConnection, **values: Any) -> int:
         """Run it for what it does; return how many rows it did it to."""
         if isinstance(connection, _ThreadConnection):
-            return self._on(connection).run(connection, values)
+            return self._on(connection).run(connection.cursor, values)
         return (await connection.execute(self.statement, values)).rowcount
 
     def _on(self, connection: "_ThreadConnection") -> "_Compiled":
@@ -95,28 +97,38 @@ class _Compiled:
             (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
             for name in compiled.positiontup or compiled.binds
         ]
-        columns = list(getattr(statement, "selected_columns", ()))
+        columns = list(getattr(statement, "exported_columns", ()))
         self._row: Any = namedtuple("_row", [column.name for column in columns])  # type: ignore[misc]
         readers = [c.type.dialect_impl(dialect).result_processor(dialect, None) for c in columns]
         self._readers = [(n, reader) for n, reader in enumerate(readers) if reader is not None]
 
-    def run(self, connection: _ThreadConnection, values: Mapping[str, Any]) -> int:
+    def run(self, cursor: Any, values: Mapping[str, Any]) -> int:
+        self._execute(cursor, values)
+        return int(cursor.rowcount)
+
+    def row(self, cursor: Any, values: Mapping[str, Any]) -> Any:
+        self._execute(cursor, values)
+        row = cursor.fetchone()
+        return None if row is None else self._read(row)
+
+    def rows(self, cursor: Any, values: Mapping[str, Any]) -> list[Any]:
+        self._execute(cursor, values)
+        return [self._read(row) for row in cursor.fetchall()]
+
+    def _execute(self, cursor: Any, values: Mapping[str, Any]) -> None:
         bound = [
             values[name] if binder is None else binder(values[name])
             for name, binder in self._binders
         ]
         if self._by_position:
-            connection.cursor.execute(self._text, bound)
+            cursor.execute(self._text, bound)
         else:
             names = (name for name, _ in self._binders)
-            connection.cursor.execute(self._text, dict(zip(names, bound, strict=True)))
-        return connection.cursor.rowcount
-
-    def rows(self, connection: _ThreadConnection, values: Mapping[str, Any]) -> list[Any]:
-        self.run(connection, values)
-        return [self._read(row) for row in connection.cursor.fetchall()]
+            cursor.execute(self._text, dict(zip(names, bound, strict=True)))
 
     def _read(self, row: Sequence[Any]) -> Any:
+        if not self._readers:
+            return self._row._make(row)
         values = list(row)
         for n, reader in self._readers:
             values[n] = reader(values[n])

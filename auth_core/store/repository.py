@@ -1,15 +1,13 @@
 """Reads and writes of the core, as values of `model`. Each runs in the caller's transaction."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.engine import Row
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_core.credentials import Credential, Params
@@ -30,13 +28,12 @@ from auth_core.model import (
     SecretKind,
     Slot,
 )
-from auth_core.store import tables
-from auth_core.store.database import Conflict
+from auth_core.store import tables, throttles
 from auth_core.store.prepared import Prepared
-from auth_core.throttle import Bucket, CallerThrottle, FileThrottle, Try
 
+_files = tables.case_files.c
 _FIND_FILE = Prepared(
-    select(tables.case_files)
+    select(_files.id, _files.status, _files.generation, _files.last_login, _files.closed_at)
     .join(tables.identities, tables.identities.c.file_id == tables.case_files.c.id)
     .where(
         tables.identities.c.caf == bindparam("caf"),
@@ -85,6 +82,39 @@ async def phones_of(connection: AsyncConnection, file_id: str) -> tuple[Phone, .
     return tuple(Phone(row.person_id, row.number, row.changed_at, row.previous) for row in rows)
 
 
+_NUMBERS = Prepared(
+    select(tables.phones.c.number)
+    .join(tables.persons, tables.persons.c.id == tables.phones.c.person_id)
+    .where(
+        tables.phones.c.file_id == bindparam("of_file"),
+        tables.persons.c.role != bindparam("but_of_role"),
+    )
+)
+
+
+async def known_numbers_of(connection: AsyncConnection, file_id: str) -> list[str]:
+    """The numbers, as they were written down, from which a file's own people may call: none of a
+    former spouse, who is a stranger to it."""
+    rows = await _NUMBERS.rows(connection, of_file=file_id, but_of_role=Role.FORMER_SPOUSE.value)
+    return [row.number for row in rows]
+
+
+_OWNER = Prepared(
+    select(tables.persons.c.birth_year, tables.persons.c.birth_month, tables.persons.c.birth_day)
+    .where(
+        tables.persons.c.file_id == bindparam("of_file"),
+        tables.persons.c.role == bindparam("of_role"),
+    )
+    .order_by(tables.persons.c.id)
+)
+
+
+async def birth_date_of_owner(connection: AsyncConnection, file_id: str) -> BirthDate | None:
+    """When the beneficiary was born; None when that is unknown, or there is none."""
+    rows = await _OWNER.rows(connection, of_file=file_id, of_role=Role.BENEFICIARY.value)
+    return _birth_date(rows[0]) if rows else None
+
+
 async def with_people(connection: AsyncConnection, case_file: CaseFile) -> CaseFile:
     """The file with its persons, phones and addresses."""
     persons, addresses = tables.persons, tables.addresses
@@ -106,9 +136,13 @@ async def with_people(connection: AsyncConnection, case_file: CaseFile) -> CaseF
 
 
 def _person(row: Row[Any]) -> Person:
-    known = row.birth_year is not None
-    born = BirthDate(row.birth_year, row.birth_month, row.birth_day) if known else None
-    return Person(row.id, Role(row.role), row.name, born, row.nir_prefix)
+    return Person(row.id, Role(row.role), row.name, _birth_date(row), row.nir_prefix)
+
+
+def _birth_date(row: Row[Any]) -> BirthDate | None:
+    if row.birth_year is None:
+        return None
+    return BirthDate(row.birth_year, row.birth_month, row.birth_day)
 
 
 async def add_file(
@@ -136,7 +170,9 @@ async def add_file(
             caf=identity.caf, matricule=identity.matricule, file_id=file_id
         )
     )
-    await connection.execute(insert(tables.file_throttles).values(file_id=file_id, **NEW_THROTTLE))
+    await connection.execute(
+        insert(tables.file_throttles).values(file_id=file_id, **throttles.NEW_THROTTLE)
+    )
     rows: dict[Any, list[dict[str, Any]]] = {
         tables.persons: [_person_row(file_id, person) for person in case_file.persons],
         tables.phones: [
@@ -229,8 +265,22 @@ _RECORD_LOGIN = Prepared(
 )
 
 
-async def record_login(connection: AsyncConnection, file_id: str, at: datetime) -> None:
+async def record_login(connection: AsyncConnection, file_id: str, at: datetime | None) -> None:
     await _RECORD_LOGIN.run(connection, of_file=file_id, moment=at)
+
+
+_LOG_IN = Prepared(
+    update(tables.case_files)
+    .where(tables.case_files.c.id == bindparam("of_file"), tables.case_files.c.closed_at.is_(None))
+    .values(last_login=bindparam("moment"))
+    .returning(tables.case_files.c.generation)
+)
+
+
+async def log_in(connection: AsyncConnection, file_id: str, at: datetime) -> int | None:
+    """As `generation_of`, and `record_login` where the file is not closed, in one."""
+    row = await _LOG_IN.row(connection, of_file=file_id, moment=at)
+    return None if row is None else int(row.generation)
 
 
 async def payments_of(connection: AsyncConnection, file_id: str, limit: int) -> list[Payment]:
@@ -282,6 +332,19 @@ async def credentials_of(connection: AsyncConnection, file_id: str) -> dict[Slot
     return {Slot(row.slot): _credential(row) for row in rows}
 
 
+_SLOTS = Prepared(
+    select(tables.credentials.c.slot, tables.credentials.c.id).where(
+        tables.credentials.c.file_id == bindparam("of_file")
+    )
+)
+
+
+async def slots_of(connection: AsyncConnection, file_id: str) -> dict[Slot, str]:
+    """Which secret of a file is in which slot, by their ids."""
+    rows = await _SLOTS.rows(connection, of_file=file_id)
+    return {Slot(row.slot): row.id for row in rows}
+
+
 def _credential(row: Any) -> Credential:
     return Credential(
         row.id,
@@ -294,6 +357,7 @@ def _credential(row: Any) -> Credential:
         bytes(row.tag),
         row.created_at,
         row.expires_at,
+        tuple(map(int, row.outer_versions.split(","))) if row.outer_versions else (),
     )
 
 
@@ -308,20 +372,64 @@ async def put_credential(connection: AsyncConnection, credential: Credential) ->
     )
     await erase_credential(connection, credential.file_id, credential.slot)
     await connection.execute(
-        insert(tables.credentials).values(
-            id=credential.id,
-            file_id=credential.file_id,
-            slot=credential.slot.value,
-            kind=credential.kind.value,
-            key_version=credential.key_version,
-            params=str(credential.params),
-            salt=credential.salt,
-            tag=credential.tag,
-            created_at=credential.created_at,
-            expires_at=credential.expires_at,
-            noticed_at=noticed_at,
-        )
+        insert(tables.credentials).values(noticed_at=noticed_at, **_credential_row(credential))
     )
+
+
+async def add_credentials(connection: AsyncConnection, credentials: Iterable[Credential]) -> None:
+    """Write secrets into slots that are empty, one at least."""
+    rows = [_credential_row(credential) for credential in credentials]
+    await connection.execute(insert(tables.credentials), rows)
+
+
+def _credential_row(credential: Credential) -> dict[str, Any]:
+    return {
+        "id": credential.id,
+        "file_id": credential.file_id,
+        "slot": credential.slot.value,
+        "kind": credential.kind.value,
+        "key_version": credential.key_version,
+        "params": str(credential.params),
+        "salt": credential.salt,
+        "tag": credential.tag,
+        "created_at": credential.created_at,
+        "expires_at": credential.expires_at,
+        "outer_versions": _outer_versions(credential),
+    }
+
+
+def _outer_versions(credential: Credential) -> str:
+    return ",".join(map(str, credential.outer_versions))
+
+
+async def credentials_after(
+    connection: AsyncConnection, place: tuple[str, str], limit: int
+) -> list[Credential]:
+    """Stored secrets of any file in the order of file and slot, beginning behind `place`."""
+    table = tables.credentials
+    rows = await connection.execute(
+        select(table)
+        .where(tuple_(table.c.file_id, table.c.slot) > tuple_(*place))
+        .order_by(table.c.file_id, table.c.slot)
+        .limit(limit)
+    )
+    return [_credential(row) for row in rows]
+
+
+async def replace_tag(connection: AsyncConnection, old: Credential, new: Credential) -> bool:
+    """Write what `new` has around `old`; False when that is not what is stored any more."""
+    table = tables.credentials
+    done = await connection.execute(
+        update(table)
+        .where(
+            table.c.file_id == old.file_id,
+            table.c.slot == old.slot.value,
+            table.c.id == old.id,
+            table.c.tag == old.tag,
+        )
+        .values(tag=new.tag, outer_versions=_outer_versions(new))
+    )
+    return done.rowcount == 1
 
 
 async def erase_credential(connection: AsyncConnection, file_id: str, slot: Slot) -> None:
@@ -329,132 +437,6 @@ async def erase_credential(connection: AsyncConnection, file_id: str, slot: Slot
     await connection.execute(
         delete(table).where(table.c.file_id == file_id, table.c.slot == slot.value)
     )
-
-
-NEW_THROTTLE: Mapping[str, Any] = {"revision": 0, "charged": 0, "tries": "[]", "requests": "[]"}
-
-
-_FILE_THROTTLE = Prepared(
-    select(tables.file_throttles)
-    .where(tables.file_throttles.c.file_id == bindparam("of_file"))
-    .with_for_update()
-)
-
-
-async def file_throttle(connection: AsyncConnection, file_id: str) -> tuple[int, FileThrottle]:
-    """The throttle of a file and its revision."""
-    row = await _FILE_THROTTLE.row(connection, of_file=file_id)
-    tries = tuple(
-        Try(number, Bucket(bucket), datetime.fromisoformat(at))
-        for number, bucket, at in json.loads(row.tries)
-    )
-    return row.revision, FileThrottle(row.charged, tries, _moments(row.requests))
-
-
-_REPLACE_FILE_THROTTLE = Prepared(
-    update(tables.file_throttles)
-    .where(
-        tables.file_throttles.c.file_id == bindparam("of_file"),
-        tables.file_throttles.c.revision == bindparam("seen"),
-    )
-    .values(
-        revision=bindparam("next"),
-        charged=bindparam("number"),
-        tries=bindparam("charges"),
-        requests=bindparam("asked"),
-    )
-)
-
-
-async def replace_file_throttle(
-    connection: AsyncConnection, file_id: str, revision: int, throttle: FileThrottle
-) -> None:
-    """The one conditional UPDATE. Raises Conflict when the row is no more at `revision`."""
-    tries = [[t.number, t.bucket.value, t.at.isoformat()] for t in throttle.tries]
-    replaced = await _REPLACE_FILE_THROTTLE.run(
-        connection,
-        of_file=file_id,
-        seen=revision,
-        next=revision + 1,
-        number=throttle.charged,
-        charges=json.dumps(tries),
-        asked=_texts(throttle.requests),
-    )
-    if replaced != 1:
-        raise Conflict
-
-
-_CALLER_THROTTLE = Prepared(
-    select(tables.caller_throttles)
-    .where(tables.caller_throttles.c.caller == bindparam("key"))
-    .with_for_update()
-)
-
-
-async def caller_throttle(
-    connection: AsyncConnection, caller: bytes, now: datetime
-) -> tuple[int, CallerThrottle]:
-    """The throttle of a caller's hashed number and its revision; a new row where there is none."""
-    row = await _CALLER_THROTTLE.row(connection, key=caller)
-    if row is None:
-        try:
-            await connection.execute(
-                insert(tables.caller_throttles).values(
-                    caller=caller, revision=0, failures="[]", requests="[]", updated_at=now
-                )
-            )
-        except IntegrityError as error:
-            raise Conflict from error
-        return 0, CallerThrottle()
-    return row.revision, CallerThrottle(
-        _moments(row.failures), row.busy_until, _moments(row.requests)
-    )
-
-
-_REPLACE_CALLER_THROTTLE = Prepared(
-    update(tables.caller_throttles)
-    .where(
-        tables.caller_throttles.c.caller == bindparam("key"),
-        tables.caller_throttles.c.revision == bindparam("seen"),
-    )
-    .values(
-        revision=bindparam("next"),
-        failures=bindparam("failed"),
-        busy_until=bindparam("until"),
-        requests=bindparam("asked"),
-        updated_at=bindparam("moment"),
-    )
-)
-
-
-async def replace_caller_throttle(
-    connection: AsyncConnection,
-    caller: bytes,
-    revision: int,
-    throttle: CallerThrottle,
-    now: datetime,
-) -> None:
-    """The one conditional UPDATE. Raises Conflict when the row is no more at `revision`."""
-    replaced = await _REPLACE_CALLER_THROTTLE.run(
-        connection,
-        key=caller,
-        seen=revision,
-        next=revision + 1,
-        failed=_texts(throttle.failures),
-        until=throttle.busy_until,
-        asked=_texts(throttle.requests),
-        moment=now,
-    )
-    if replaced != 1:
-        raise Conflict
-
-
-def _moments(text: str) -> tuple[datetime, ...]:
-    return tuple(datetime.fromisoformat(at) for at in json.loads(text))
-
-
-def _texts(moments: Iterable[datetime]) -> str:
-    return json.dumps([at.isoformat() for at in moments])
 
 
 async def add_transfer_reference(

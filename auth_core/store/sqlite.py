@@ -6,13 +6,18 @@ microseconds and cannot wait; what can wait is to begin (another writer), to com
 to open or close. So those go to the driver's thread and the rest is done at once.
 """
 
+import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Any, cast
 
 import aiosqlite
+from sqlalchemy import Connection, Engine
 
 _WAITS = ("BEGIN", "COMMIT", "ROLLBACK", "PRAGMA")
 
@@ -55,3 +60,68 @@ class NearConnection(aiosqlite.Connection):
 async def connect(file: Path) -> aiosqlite.Connection:
     """An open connection; made by the engine of `database.py`."""
     return await NearConnection(file)
+
+
+class WriterThread:
+    """One thread that does whole transactions, one after the other, on a connection that it keeps.
+
+    To hand one over costs half of what an executor takes for it. To lend a connection, to begin and
+    to end on it would cost SQLAlchemy more than the statements of a login do; so it is kept open,
+    and begun and ended on the driver itself.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._kept: Connection | None = None
+        self._orders: SimpleQueue[_Order | None] = SimpleQueue()
+        self._thread = Thread(target=self._serve, name="database", daemon=True)
+        self._thread.start()
+
+    async def do(self, transaction: Callable[[Connection], Any]) -> Any:
+        """Commit what `transaction` does, and return what it returns; an exception of its own
+        rolls it back. Abandoned by its task it is done all the same."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Any] = loop.create_future()
+        self._orders.put((transaction, loop, done))
+        return await done
+
+    def close(self) -> None:
+        """Do what was handed over before, then let go of the connection."""
+        self._orders.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while order := self._orders.get():
+            transaction, loop, done = order
+            try:
+                tell = partial(_tell, done, asyncio.Future.set_result, self._done(transaction))
+            except BaseException as error:
+                tell = partial(_tell, done, asyncio.Future.set_exception, error)
+            # A loop that has ended meanwhile has nobody who waits.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(tell)
+        if self._kept is not None:
+            self._kept.close()
+
+    def _done(self, transaction: Callable[[Connection], Any]) -> Any:
+        connection = self._kept = self._kept or self._engine.connect()
+        driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+        driver.execute("BEGIN IMMEDIATE")
+        try:
+            result = transaction(connection)
+            # What SQLAlchemy takes for its own transaction, where it ran a statement, is this one.
+            (connection if connection.in_transaction() else driver).commit()
+        except BaseException:
+            self._kept = None
+            with contextlib.closing(connection):
+                driver.rollback()
+            raise
+        return result
+
+
+_Order = tuple[Callable[[Connection], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
+
+
+def _tell(done: "asyncio.Future[Any]", how: Callable[..., None], what: object) -> None:
+    if not done.done():
+        how(done, what)

@@ -161,6 +161,8 @@ credentials = Table(
     Column("id", String(16), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("key_version", Integer, nullable=False),
+    # The peppers around the first, from the inside out: "2,3".
+    Column("outer_versions", String(64), nullable=False, server_default=""),
     Column("params", String(64), nullable=False),
     Column("salt", LargeBinary, nullable=False),
     Column("tag", LargeBinary, nullable=False),
@@ -189,7 +191,7 @@ caller_throttles = Table(
     Column("failures", Text, nullable=False),
     Column("busy_until", Moment),
     Column("requests", Text, nullable=False),
-    Column("updated_at", Moment, nullable=False, index=True),
+    Column("updated_at", Moment, nullable=False),
 )
 
 # `scope`: the keyed hash of a trunk's name, or of the word for all.
@@ -197,7 +199,7 @@ surges = Table(
     "surges",
     metadata,
     Column("scope", LargeBinary, primary_key=True),
-    Column("began", Moment, nullable=False, index=True),
+    Column("began", Moment, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("before", Integer, nullable=False),
 )
@@ -241,6 +243,43 @@ transfer_references = Table(
     Column("expires_at", Moment, nullable=False, index=True),
 )
 
+# Sessions of apps, by the keyed hash of their token; good while `generation` is the file's.
+app_tokens = Table(
+    "app_tokens",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    _file_id(),
+    Column("generation", Integer, nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("last_login", Moment),
+    Column("failures_since", Integer, nullable=False),
+    Column("began_at", Moment, nullable=False, index=True),
+    Column("used_at", Moment, nullable=False),
+)
+
+# Programs of the back office; `digest`: the keyed hash of a client's token, `scopes`: "nims show".
+clients = Table(
+    "clients",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("digest", LargeBinary, nullable=False, index=True),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+
+# Requests that may come twice, by the keyed hash of whose they are and their key. `answer`: null
+# while they are under way.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("answer", Text),
+    Column("created_at", Moment, nullable=False, index=True),
+)
+
 # What somebody of the back office must look at.
 tasks = Table(
     "tasks",
@@ -274,6 +313,33 @@ audit_head = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("number", Integer, nullable=False),
     Column("mac", LargeBinary, nullable=False),
+)
+
+# How far each import of a sealed file of PINs has come, by the file's id.
+pin_imports = Table(
+    "pin_imports",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("chunks", Integer, nullable=False),
+    Column("imported", Integer, nullable=False),
+    Column("kept", Integer, nullable=False),
+    Column("malformed", Integer, nullable=False),
+    Column("duplicate", Integer, nullable=False),
+    Column("unknown", Integer, nullable=False),
+    Column("closed", Integer, nullable=False),
+    Column("began_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+)
+
+# One row, once entries were purged: the last of them, sealed so that nobody else moves it.
+audit_anchor = Table(
+    "audit_anchor",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    Column("key_version", Integer, nullable=False),
+    Column("seal", LargeBinary, nullable=False),
 )
 
 key_checks = Table(

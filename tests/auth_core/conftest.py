@@ -1,12 +1,14 @@
 """A core on a real database with the demo laid down; its clocks are the test's.
 
-The database is an SQLite file; tests marked `both_databases` run a second time on PostgreSQL.
+Every test on it runs twice, on an SQLite file and on PostgreSQL, unless it is marked `sqlite_only`.
 """
 
 import asyncio
+import contextlib
+import re
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,12 +22,15 @@ from auth_core import (
     Channel,
     DeliveryChoice,
     Identity,
+    Overloaded,
     Secret,
     Source,
     Verdict,
+    credentials,
 )
 from auth_core.delivery.outbox import Message, Outbox
 from auth_core.demo import lay_down
+from auth_core.hash_pool import HashPool
 from auth_core.installation import OUTBOX_KEY, migrate
 from auth_core.keys import read_key_file
 from auth_core.settings import Argon2Settings
@@ -49,10 +54,12 @@ WEB = Source(Channel.WEB, reference="request-1")
 
 @dataclass
 class House:
-    """The core under test, and the hands of its clocks. `slept`: every wait asked for, seconds."""
+    """The core under test, and the hands of its clocks. `slept`: every wait asked for, seconds;
+    `stores`: where the database's server keeps it, none for a file in `folder`."""
 
     folder: Path
     settings: AuthSettings
+    stores: tuple[Path, ...] = ()
     now: datetime = datetime(2026, 3, 2, 9, tzinfo=UTC)
     monotonic: float = 0.0
     slept: list[float] = field(default_factory=list)
@@ -72,6 +79,29 @@ class House:
         return await AuthService.open(
             self.settings, clock=self.clock, sleep=self.sleep, monotonic=lambda: self.monotonic
         )
+
+    async def execute(self, statement: str) -> None:
+        """Write to the database behind the core's back."""
+        database = Database(self.settings.database_url)
+        async with database.begin() as connection:
+            await connection.exec_driver_sql(statement)
+        await database.close()
+
+    def written(self) -> list[Path]:
+        """Every file of the house, and of its database with the log of what was written there."""
+        places = (self.folder, *self.stores)
+        return [file for place in places for file in place.rglob("*") if file.is_file()]
+
+    def holders(self, *secrets: str) -> list[Path]:
+        """The files in which one of `secrets` stands as it is."""
+        # A run of digits within an identifier in hex is no secret.
+        pattern = re.compile(rb"(?<![0-9a-f])(%b)(?![0-9a-f])" % "|".join(secrets).encode())
+        found = []
+        for file in self.written():
+            # A server removes files of its own while it runs.
+            with contextlib.suppress(FileNotFoundError):
+                found += [file] if pattern.search(file.read_bytes()) else []
+        return found
 
     async def outbox(self, identity: Identity) -> list[tuple[Message, str | None]]:
         """The messages of a demo file and, where not erased, their texts."""
@@ -95,9 +125,12 @@ def digits_of_8(text: str) -> str:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    both = metafunc.definition.get_closest_marker("both_databases")
-    if both is not None and "database_kind" in metafunc.fixturenames:
-        metafunc.parametrize("database_kind", ["sqlite", "postgresql"])
+    """What stands on a database does so twice, but where a test says why it does not."""
+    given = metafunc.definition.iter_markers("parametrize")
+    chosen = any("database_kind" in mark.args[0] for mark in given)
+    if "database_kind" in metafunc.fixturenames and not chosen:
+        one = metafunc.definition.get_closest_marker("sqlite_only") is not None
+        metafunc.parametrize("database_kind", ["sqlite"] if one else ["sqlite", "postgresql"])
 
 
 @pytest.fixture
@@ -136,21 +169,33 @@ def demo_template(cluster: Cluster, demo: Path) -> str:
 
 
 @pytest.fixture
-def house(
-    database_kind: str, demo: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[House]:
-    settings = CHEAP.relative_to(tmp_path)
-    if database_kind == "sqlite":
-        shutil.copytree(demo / "var", tmp_path / "var")
-        yield House(tmp_path, settings)
-        return
-    cluster: Cluster = request.getfixturevalue("cluster")
-    template: str = request.getfixturevalue("demo_template")
-    shutil.copytree(demo / "var", tmp_path / "var", ignore=shutil.ignore_patterns("auth.db*"))
-    name = f"house_{secrets.token_hex(8)}"
-    url = cluster.create(name, template)
-    yield House(tmp_path, settings.model_copy(update={"database_url": url}))
-    cluster.drop(name)
+def make_house(
+    database_kind: str, demo: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[[Path], House]]:
+    """Builds a house with the demo in a folder that is there."""
+    databases: list[str] = []
+
+    def make(folder: Path) -> House:
+        settings = CHEAP.relative_to(folder)
+        if database_kind == "sqlite":
+            shutil.copytree(demo / "var", folder / "var")
+            return House(folder, settings)
+        cluster: Cluster = request.getfixturevalue("cluster")
+        template: str = request.getfixturevalue("demo_template")
+        shutil.copytree(demo / "var", folder / "var", ignore=shutil.ignore_patterns("auth.db*"))
+        databases.append(f"house_{secrets.token_hex(8)}")
+        url = cluster.create(databases[-1], template)
+        stores = cluster.stores(databases[-1])
+        return House(folder, settings.model_copy(update={"database_url": url}), stores)
+
+    yield make
+    for name in databases:
+        request.getfixturevalue("cluster").drop(name)
+
+
+@pytest.fixture
+def house(make_house: Callable[[Path], House], tmp_path: Path) -> House:
+    return make_house(tmp_path)
 
 
 @pytest_asyncio.fixture
@@ -180,3 +225,28 @@ async def ask_provisional(
     source: Source = WEB,
 ) -> None:
     await core.request_lost_password(identity, day_month, by, source)
+
+
+@contextlib.contextmanager
+def without_room(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Too many wait for their hash meanwhile."""
+
+    def full(pool: HashPool) -> None:
+        raise Overloaded("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HashPool, "check_room", full)
+        yield
+
+
+def judgements(core: AuthService, monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """Grows by one whenever a secret is judged from now on; a decoy's hash judges none."""
+    judged: list[None] = []
+    real = credentials._argon2id
+
+    def counted(secret: Secret, salt: bytes, params: credentials.Params) -> bytes:
+        judged.extend([None] * (salt != core._hasher._decoy_salt))
+        return real(secret, salt, params)
+
+    monkeypatch.setattr(credentials, "_argon2id", counted)
+    return judged

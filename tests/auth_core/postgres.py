@@ -16,6 +16,7 @@ from psycopg import sql
 BINARIES = Path("/usr/lib/postgresql")
 UNPRIVILEGED = "nobody"
 USER = "tests"
+FIRST_WITH_STRATEGIES = 150_000
 # What is lost with the machine is lost with the test: no waiting for the disk.
 SERVER_OPTIONS = (
     "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
@@ -33,21 +34,32 @@ class Cluster:
 
     def create(self, database: str, template: str = "template0") -> str:
         """A new database, a copy of `template`; returns its URL."""
-        self._execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                sql.Identifier(database), sql.Identifier(template)
-            )
+        command = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            sql.Identifier(database), sql.Identifier(template)
         )
+        with self._connected() as connection:
+            if connection.info.server_version >= FIRST_WITH_STRATEGIES:
+                command += sql.SQL(" STRATEGY FILE_COPY")  # a quarter of the other's time
+            connection.execute(command)
         return self.url(database)
+
+    def stores(self, database: str) -> tuple[Path, ...]:
+        """The folders of the database's files, and of the log of what was written."""
+        with self._connected() as connection:
+            query = "SELECT oid FROM pg_database WHERE datname = %s"
+            (oid,) = connection.execute(query, [database]).fetchone() or (None,)
+        data = self.socket / "data"
+        return data / "base" / str(oid), data / "pg_wal"
 
     def drop(self, database: str) -> None:
         """Remove a database, whoever is still connected to it."""
-        self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
+        with self._connected() as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database))
+            )
 
-    def _execute(self, statement: sql.Composed) -> None:
-        connection = f"host={self.socket} user={USER} dbname=postgres"
-        with psycopg.connect(connection, autocommit=True) as connected:
-            connected.execute(statement)
+    def _connected(self) -> psycopg.Connection:
+        return psycopg.connect(f"host={self.socket} user={USER} dbname=postgres", autocommit=True)
 
 
 @contextmanager

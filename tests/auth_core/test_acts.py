@@ -12,12 +12,14 @@ from auth_core import (
     AuthService,
     Availability,
     BirthDate,
+    Channel,
     FileStatus,
     Identity,
     Role,
     Secret,
     Service,
     SessionEnded,
+    Source,
     UnknownFile,
 )
 from auth_core.delivery.outbox import Message, MessageKind
@@ -37,8 +39,6 @@ from tests.auth_core.conftest import (
     guess,
     is_in,
 )
-
-pytestmark = pytest.mark.both_databases
 
 AGENT = "Mme Martin"
 COUPLE = Identity("751", "0888888")
@@ -162,6 +162,29 @@ async def test_in_a_separation_no_secret_goes_to_the_other_s_mobile(
     assert Slot.PENDING not in {s.slot for s in (await core.show(COUPLE, AGENT)).secrets}
     await ask_provisional(core, COUPLE, "0605")
     assert Slot.PENDING in {s.slot for s in (await core.show(COUPLE, AGENT)).secrets}
+
+
+@pytest.mark.parametrize(
+    "former",
+    [
+        Source(Channel.WEB, device="the former spouse's own long token"),
+        Source(Channel.TELEPHONE, caller="0639980881"),
+    ],
+)
+async def test_after_a_separation_who_leaves_is_a_stranger_to_the_file(
+    core: AuthService, house: House, couple: CaseFile, former: Source
+) -> None:
+    await core.nims(COUPLE, AGENT)
+    before = digits_of_8((await sent(house, COUPLE))[MessageKind.SECRET][1])
+    assert await is_in(core, COUPLE, before, former)
+    await core.separate(COUPLE, Role.SPOUSE, AGENT)
+    provisional = digits_of_8((await sent(house, COUPLE))[MessageKind.SECRET][1])
+    for _ in range(house.settings.max_failures):
+        assert not await is_in(core, COUPLE, "00000000", WEB)
+    # The strangers' allowance is used up, and they have no other.
+    assert not await is_in(core, COUPLE, provisional, former)
+    keeper = Source(Channel.TELEPHONE, caller="0199008882")
+    assert await is_in(core, COUPLE, provisional, keeper)
 
 
 @pytest.mark.parametrize("keeper", [Role.CHILD, Role.FORMER_SPOUSE, Role.SPOUSE])

@@ -1,8 +1,5 @@
 """The audit trail: every act, no secret, and no change unseen."""
 
-import sqlite3
-from collections.abc import Iterable
-
 import pytest
 
 from auth_core import AuthError, AuthService, Secret, UnknownFile
@@ -17,13 +14,6 @@ from tests.auth_core.conftest import (
     guess,
     is_in,
 )
-
-
-def tamper(house: House, statement: str, values: Iterable[object] = ()) -> None:
-    connection = sqlite3.connect(house.folder / "var" / "auth.db")
-    with connection:
-        connection.execute(statement, tuple(values))
-    connection.close()
 
 
 async def test_every_act_leaves_an_entry(core: AuthService) -> None:
@@ -76,17 +66,16 @@ async def test_a_change_of_the_trail_is_found(
 ) -> None:
     await guess(core, 4)
     assert await core.verify_audit() is None
-    tamper(house, statement)
+    await house.execute(statement)
     assert await core.verify_audit() == first
 
 
 async def test_an_entry_cannot_be_added_without_the_pepper(core: AuthService, house: House) -> None:
-    tamper(
-        house,
+    await house.execute(
         "INSERT INTO audit SELECT 8, at, 'unlocked', file_id, channel, agent, reference, detail, "
         "key_version, mac FROM audit WHERE number = 7",
     )
-    tamper(house, "UPDATE audit_head SET number = 8")
+    await house.execute("UPDATE audit_head SET number = 8")
     assert await core.verify_audit() == 8
 
 

@@ -1,8 +1,8 @@
 """`auth-core …` as an operator types it: one clear line on bad input, never a traceback."""
 
+import asyncio
 import io
 import json
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +25,8 @@ auth:
 
 @pytest.fixture
 def folder(house: House) -> Path:
-    (house.folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
+    config = f"{CONFIG}  database_url: {house.settings.database_url}\n"
+    (house.folder / "config.yaml").write_text(config, encoding="utf-8")
     return house.folder
 
 
@@ -124,6 +125,20 @@ def test_lost_password_answers_the_same_whatever_happened(run: Run, folder: Path
     assert {secret["slot"] for secret in json.loads(out)["secrets"]} == {"live", "pending"}
 
 
+def test_a_program_of_the_back_office_gets_a_token_and_loses_it(run: Run, folder: Path) -> None:
+    options = ("--name", "nims", *AGENT)
+    code, out, err = run(folder, "add-client", *options, "--scope", "nims", "--scope", "show")
+    assert (code, len(out.strip()), err) == (0, 43, "")
+    _, listed, _ = run(folder, "clients")
+    assert listed.startswith("nims: nims, show, until ")
+    assert out.strip() not in listed
+    assert run(folder, "remove-client", *options)[0] == 0
+    code, out, err = run(folder, "remove-client", *options)
+    assert (code, out, err) == (2, "", "there is no client 'nims'; auth-core clients lists them\n")
+    assert run(folder, "clients")[1] == "No program may use the API.\n"
+    assert run(folder, "add-client", *options, "--scope", "everything")[0] == 2
+
+
 def test_unlock_opens_a_locked_file(run: Run, folder: Path) -> None:
     for _ in range(5):
         run(folder, "create-password", *FILE, stdin="0000\n52917364\n")
@@ -146,6 +161,9 @@ def test_unlock_opens_a_locked_file(run: Run, folder: Path) -> None:
         (("lost-password", *FILE, "--by", "sms"), "standard input ended before"),
         (("create-password", *FILE), "standard input ended before the present secret"),
         (("create-password", *FILE, "--channel", "telephone"), "'telephone'"),
+        (("import-pins", "pins.sealed"), "Missing option '--agent'"),
+        (("import-pins", "pins.sealed", *AGENT), "pins.key: the key of sealed PINs is missing"),
+        (("seal-pins", "pins.sealed"), "line 1: the header caf;matricule;pin is missing"),
         (("migrate", "--config", "nowhere.yaml"), "nowhere.yaml: No such file"),
     ],
 )
@@ -203,7 +221,7 @@ def test_every_command_explains_itself(run: Run, folder: Path) -> None:
     for command in (
         "migrate", "demo", "show", "unlock", "create-password", "lost-password", "check-password",
         "nims", "separation", "transfer", "register", "affiliate", "close", "expire", "redeem",
-        "verify-audit", "deliver",
+        "verify-audit", "deliver", "import", "import-pins", "seal-pins",
     ):  # fmt: skip
         status, out, _ = run(folder, command, "--help")
         assert status == 0
@@ -283,14 +301,11 @@ def test_register_reads_a_form_and_tells_nothing(run: Run, folder: Path) -> None
     assert "2990475116001" not in run(folder, "register", stdin='{"nir": "2990475116001"}')[2]
 
 
-def test_expire_and_verify_audit(run: Run, folder: Path) -> None:
+def test_expire_and_verify_audit(run: Run, folder: Path, house: House) -> None:
     status, out, _ = run(folder, "expire", *AGENT, "--json")
     assert (status, set(json.loads(out))) == (0, {"ok", "told", "erased"})
     assert run(folder, "verify-audit") == (0, "The trail is whole.\n", "")
-    database = sqlite3.connect(folder / "var" / "auth.db")
-    with database:
-        database.execute("UPDATE audit SET agent = 'M. Personne' WHERE number = 3")
-    database.close()
+    asyncio.run(house.execute("UPDATE audit SET agent = 'M. Personne' WHERE number = 3"))
     status, out, _ = run(folder, "verify-audit", "--json")
     assert (status, json.loads(out)) == (1, {"ok": False, "first_broken": 3})
 

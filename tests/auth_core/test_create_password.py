@@ -1,6 +1,7 @@
 """Creating a password: what came before is over at once, and bad choices are refused."""
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth_core import (
     AuthError,
@@ -13,10 +14,13 @@ from auth_core import (
     Verdict,
 )
 from auth_core.delivery.outbox import MessageKind
+from auth_core.model import CaseFile
+from auth_core.store import repository
 from tests.auth_core.conftest import (
     APPLICANT,
     EXPIRED_PASSWORD,
     EXPIRED_PROVISIONAL,
+    NOBODY,
     PASSWORD_HOLDER,
     PIN_HOLDER,
     STRANGER,
@@ -26,8 +30,6 @@ from tests.auth_core.conftest import (
     guess,
     is_in,
 )
-
-pytestmark = pytest.mark.both_databases
 
 NEW = "52917364"
 
@@ -126,36 +128,18 @@ async def test_a_password_lives_two_years(core: AuthService, house: House) -> No
     assert verdict.outcome.value == "expired"
 
 
+@pytest.mark.parametrize(
+    ("identity", "present"), [(PIN_HOLDER, "4821"), (EXPIRED_PASSWORD, "58147036")]
+)
 async def test_of_two_channels_that_create_at_once_one_wins(
-    core: AuthService, monkeypatch: pytest.MonkeyPatch
+    core: AuthService, monkeypatch: pytest.MonkeyPatch, identity: Identity, present: str
 ) -> None:
-    opened = core._creation._opened
-    raced = False
-
-    async def overtaken(*args: object) -> int | None:
-        nonlocal raced
-        generation = await opened(*args)  # type: ignore[arg-type]
-        if not raced:
-            raced = True
-            assert await create(core, PIN_HOLDER, "4821", "83617294") is Creation.CREATED
-        return generation
-
-    monkeypatch.setattr(core._creation, "_opened", overtaken)
-    assert await create(core, PIN_HOLDER, "4821", NEW) is Creation.REFUSED
-    assert await is_in(core, PIN_HOLDER, "83617294")
-    assert not await is_in(core, PIN_HOLDER, NEW)
-
-
-async def test_an_expired_password_is_no_way_past_another_channel_s_new_one(
-    core: AuthService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    identity, present = EXPIRED_PASSWORD, "58147036"
     authenticate = core._authenticator.authenticate
     raced = False
 
-    async def overtaken(who: Identity, secret: Secret, source: Source) -> Verdict:
+    async def overtaken(who: Identity, secret: Secret, source: Source, born: str | None) -> Verdict:
         nonlocal raced
-        verdict = await authenticate(who, secret, source)
+        verdict = await authenticate(who, secret, source, born)
         if not raced:
             raced = True
             assert await create(core, identity, present, "83617294") is Creation.CREATED
@@ -164,3 +148,27 @@ async def test_an_expired_password_is_no_way_past_another_channel_s_new_one(
     monkeypatch.setattr(core._authenticator, "authenticate", overtaken)
     assert await create(core, identity, present, NEW) is Creation.REFUSED
     assert await is_in(core, identity, "83617294")
+    assert not await is_in(core, identity, NEW)
+
+
+async def test_a_refusal_takes_as_long_whatever_is_known_of_the_file(
+    core: AuthService, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await core.close_file(PASSWORD_HOLDER, "tester")
+    find_file = repository.find_file
+
+    async def slowly(connection: AsyncConnection, identity: Identity) -> CaseFile | None:
+        found = await find_file(connection, identity)
+        house.monotonic += 0.01 if found is None else 0.05
+        return found
+
+    monkeypatch.setattr(repository, "find_file", slowly)
+    for identity, present in [
+        (PIN_HOLDER, "0000"),
+        (PASSWORD_HOLDER, "49205817"),
+        (EXPIRED_PROVISIONAL, "00000000"),
+        (NOBODY, "0000"),
+    ]:
+        begun = house.monotonic
+        assert await create(core, identity, present, NEW) is Creation.REFUSED
+        assert house.monotonic - begun == pytest.approx(house.settings.failure_floor)

@@ -31,7 +31,6 @@ async def fail(core: AuthService, times: int, source: Source) -> list[bool]:
     return [verdict.busy for verdict in verdicts]
 
 
-@pytest.mark.both_databases
 async def test_an_address_that_sprays_is_slowed_then_busy(house: House) -> None:
     core = await house.open(addresses={"slow_after": 3, "slow_seconds": 1.5, "busy_after": 6})
     assert await fail(core, 8, browser("198.51.100.7")) == [False] * 6 + [True] * 2
@@ -68,7 +67,6 @@ async def test_what_is_no_address_is_limited_as_it_is(house: House) -> None:
     await core.close()
 
 
-@pytest.mark.both_databases
 async def test_a_trunk_that_sprays_delays_its_answers_and_is_never_busy(house: House) -> None:
     core = await house.open(surges=SURGES, callers={"slow_after": 1000, "busy_after": 1000})
     with capture_logs() as logs:
@@ -109,7 +107,6 @@ def test_a_surge_counts_two_minutes_and_forgets_the_rest() -> None:
     assert not surge.slow(BEGIN, 11)
 
 
-@pytest.mark.both_databases
 async def test_a_device_that_logged_in_before_has_an_allowance_of_its_own(
     core: AuthService,
 ) -> None:

@@ -18,7 +18,6 @@ EXAMPLES = [part.partition("```")[0] for part in _PARTS]
 NAMED = [cell.strip(" `|") for cell in DOCS.split("`") if "::test_" in cell]
 
 
-@pytest.mark.both_databases
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 async def test_an_example_runs(core: AuthService, house: House, number: int) -> None:
     async def letterbox(identity: Identity) -> list[str]:

@@ -2,8 +2,6 @@
 
 from datetime import UTC, date, datetime
 
-import pytest
-
 from auth_core import AuthService, Outcome, Secret
 from auth_core.delivery.outbox import MessageKind
 from auth_core.model import Slot
@@ -16,8 +14,6 @@ from tests.auth_core.conftest import (
     ask_provisional,
     is_in,
 )
-
-pytestmark = pytest.mark.both_databases
 
 # Of the demo's passwords of 2 February 2026: 24:00 of 2 February 2028 in Paris.
 LAST_DAY = datetime(2028, 2, 2, 12, tzinfo=UTC)

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from auth_core import AuthService, DeliveryChoice, Identity
+from auth_core.delivery.outbox import MessageKind
 from auth_core.importing.files import Imported
 from auth_core.importing.rows import ImportedFile, RowFault, read_files
 from auth_core.importing.run import import_files
@@ -74,7 +75,6 @@ async def anne(importer: Importer) -> AsyncIterator[CaseFile]:
     yield found
 
 
-@pytest.mark.both_databases
 async def test_files_come_in_with_their_people(importer: Importer) -> None:
     assert await importer.take(FIRST, SPOUSE, SECOND) == Imported(created=2)
     found = await importer.file(ANNE)
@@ -89,7 +89,6 @@ async def test_files_come_in_with_their_people(importer: Importer) -> None:
     assert await importer.file(Identity("131", "7000001")) is not None
 
 
-@pytest.mark.both_databases
 async def test_importing_again_brings_up_to_date_and_keeps_the_secret(
     importer: Importer, house: House, core: AuthService
 ) -> None:
@@ -108,6 +107,51 @@ async def test_a_number_that_is_new_is_a_new_one(importer: Importer, house: Hous
     found = await importer.file(PIN_HOLDER)
     assert found is not None
     assert found.phones[0].changed_at == house.now
+
+
+OLD_MOBILE, NEW_MOBILE = "+33639980123", "06 39 98 09 99"
+CAMILLE = (
+    "751;0123456;affiliated;beneficiary;Camille Moreau;1985-03-14;;{number};{since};"
+    "3 rue X;75011;PARIS"
+)
+
+
+@pytest.mark.parametrize("since", ["", "2024-01-01"])  # the second: older than the old number
+async def test_a_mobile_that_an_import_changed_gets_no_secret_and_the_old_one_is_told(
+    importer: Importer, core: AuthService, house: House, since: str
+) -> None:
+    row = CAMILLE.format(number=NEW_MOBILE, since=since)
+    await importer.take(row)
+    house.advance(days=3)
+    await importer.take(row)  # the same again is no change, and forgets none
+    await ask_provisional(core)
+    sent = {m.kind: m.destination for m, _ in await house.outbox(PIN_HOLDER)}
+    assert sent[MessageKind.SECRET].way is DeliveryChoice.LETTER
+    assert sent[MessageKind.SECRET_REQUESTED].address == OLD_MOBILE
+    house.advance(days=4)
+    await ask_provisional(core)
+    last, _ = (await house.outbox(PIN_HOLDER))[-1]
+    assert (last.kind, last.destination.address) == (MessageKind.SECRET, "+33639980999")
+
+
+async def test_changed_twice_in_a_week_the_settled_mobile_is_told(
+    importer: Importer, house: House
+) -> None:
+    await importer.take(CAMILLE.format(number=NEW_MOBILE, since=""))
+    house.advance(days=2)
+    await importer.take(CAMILLE.format(number="06 39 98 08 88", since=""))
+    found = await importer.file(PIN_HOLDER)
+    assert found is not None
+    assert [phone.previous for phone in found.phones] == ["06 39 98 01 23"]
+
+
+async def test_nobody_is_told_of_anothers_number(importer: Importer) -> None:
+    await importer.take(CAMILLE.format(number=OLD_MOBILE, since=""))
+    other = CAMILLE.replace("Camille Moreau", "Luc Roux").replace("1985-03-14", "1979-01-01")
+    await importer.take(other.format(number=NEW_MOBILE, since=""))
+    found = await importer.file(PIN_HOLDER)
+    assert found is not None
+    assert [phone.previous for phone in found.phones] == [None]
 
 
 async def test_an_imported_file_gets_a_provisional(

@@ -1,6 +1,7 @@
 """A database and its keys: made together, and refused apart, each time in one clear line."""
 
-import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,6 @@ async def why(house: House) -> str:
     return message
 
 
-@pytest.mark.both_databases
 async def test_a_missing_pepper_refuses_to_start_and_is_never_made_again(house: House) -> None:
     house.settings.pepper_file.unlink()
     assert "pepper.key: the pepper is missing; restore" in await why(house)
@@ -38,19 +38,20 @@ async def test_a_missing_pepper_refuses_to_start_and_is_never_made_again(house: 
 
 
 @pytest.mark.parametrize("name", ["pepper.key", "outbox.key"])
-@pytest.mark.both_databases
 async def test_another_key_refuses_to_start(house: House, name: str) -> None:
     file = house.folder / "var" / name
     file.write_text(f"1:{'ab' * 32}\n")
     assert "not the" in await why(house)
 
 
+@pytest.mark.sqlite_only("of key files")
 @pytest.mark.parametrize("content", ["", "\n", "1:zz\n", "x:00\n", "1:00\n", "7\n", "é\n"])
 async def test_a_damaged_key_file_refuses_to_start(house: House, content: str) -> None:
     house.settings.pepper_file.write_text(content)
     assert "pepper" in await why(house)
 
 
+@pytest.mark.sqlite_only("of key files")
 async def test_a_key_that_others_may_read_refuses_to_start(house: House) -> None:
     house.settings.pepper_file.chmod(0o644)
     assert "chmod 600" in await why(house)
@@ -62,11 +63,13 @@ async def test_no_database_refuses_to_start(tmp_path: Path) -> None:
     assert not files_in(tmp_path)
 
 
+@pytest.mark.sqlite_only("of the file")
 async def test_a_file_that_is_no_database_refuses_to_start(house: House) -> None:
     (house.folder / "var" / "auth.db").write_bytes(b"not a database" * 100)
     assert "cannot be used" in await why(house)
 
 
+@pytest.mark.sqlite_only("of the file")
 async def test_a_server_that_is_not_there_refuses_to_start(house: House) -> None:
     url = f"postgresql+psycopg://nobody@/auth?host={house.folder}"
     house.settings = house.settings.model_copy(update={"database_url": url})
@@ -74,9 +77,7 @@ async def test_a_server_that_is_not_there_refuses_to_start(house: House) -> None
 
 
 async def test_a_database_of_another_version_refuses_to_start(house: House) -> None:
-    with sqlite3.connect(house.folder / "var" / "auth.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
+    await house.execute("UPDATE alembic_version SET version_num = '9999'")
     assert "another version" in await why(house)
 
 
@@ -86,7 +87,6 @@ async def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
         await migrate(AuthSettings().relative_to(tmp_path))
 
 
-@pytest.mark.both_databases
 async def test_migrating_again_changes_nothing(house: House) -> None:
     await migrate(house.settings)
     core = await house.open()
@@ -94,6 +94,7 @@ async def test_migrating_again_changes_nothing(house: House) -> None:
     await core.close()
 
 
+@pytest.mark.sqlite_only("of the file")
 async def test_files_are_for_their_owner_alone(house: House) -> None:
     core = await house.open()
     await is_in(core, PIN_HOLDER, "4821")
@@ -103,6 +104,7 @@ async def test_files_are_for_their_owner_alone(house: House) -> None:
     assert set(modes.values()) == {0}
 
 
+@pytest.mark.sqlite_only("of its settings")
 async def test_the_database_is_durable_and_keeps_its_keys(house: House) -> None:
     database = Database(house.settings.database_url)
     async with database.begin() as connection:
@@ -119,7 +121,6 @@ async def test_the_database_is_durable_and_keeps_its_keys(house: House) -> None:
     }
 
 
-@pytest.mark.both_databases
 async def test_the_migrations_make_the_tables_and_unmake_them(house: House) -> None:
     def differences(connection: Connection) -> list[object]:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
@@ -131,4 +132,11 @@ async def test_the_migrations_make_the_tables_and_unmake_them(house: House) -> N
         assert await connection.run_sync(schema.revision) is None
         await connection.run_sync(schema.upgrade)
         assert await connection.run_sync(differences) == []
+        assert await connection.run_sync(schema.revision) == schema.newest()
     await database.close()
+
+
+def test_a_server_that_starts_does_not_wait_for_what_only_some_need() -> None:
+    slow = {"alembic", "httpx", "cryptography.x509"}
+    program = f"import sys, ivr.start; sys.exit(not {slow}.isdisjoint(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -7,8 +7,6 @@ import pytest
 from auth_core import AuthService, Creation, Rule, Secret, TooManyRefusals, UnknownFile
 from tests.auth_core.conftest import NOBODY, PASSWORD_HOLDER, PIN_HOLDER, WEB, House, is_in
 
-pytestmark = pytest.mark.both_databases
-
 BIRTH_DATE, GOOD = Secret("14031985"), Secret("52917364")
 
 

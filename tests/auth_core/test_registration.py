@@ -26,8 +26,6 @@ from auth_core.store.database import Database
 from auth_core.store.tables import case_files
 from tests.auth_core.conftest import PIN_HOLDER, STRANGER, WEB, House, digits_of_8, is_in
 
-pytestmark = pytest.mark.both_databases
-
 INES = Application(
     caf="751",
     name="Inès Roux",

@@ -10,7 +10,7 @@ import pytest
 from auth_core.store.audit import Act
 from tests.auth_core.conftest import PIN_HOLDER, House, is_in
 
-pytestmark = [pytest.mark.socket, pytest.mark.both_databases]
+pytestmark = pytest.mark.socket
 TASKS = 25
 GUESSER = """
 import asyncio, sys

@@ -1,5 +1,7 @@
 """What a try leads to, and that nothing tells one refusal from another."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from auth_core import (
@@ -14,6 +16,7 @@ from auth_core import (
     Verdict,
     credentials,
 )
+from auth_core.credentials import Credential, Hasher
 from tests.auth_core.conftest import (
     APPLICANT,
     EXPIRED_PASSWORD,
@@ -28,8 +31,6 @@ from tests.auth_core.conftest import (
     guess,
     is_in,
 )
-
-pytestmark = pytest.mark.both_databases
 
 
 @pytest.mark.parametrize(
@@ -138,6 +139,19 @@ async def test_no_refusal_differs_from_another_in_value_time_or_work(
     assert computed == 1
 
 
+async def test_a_wrong_day_of_birth_fails_as_a_wrong_secret_does(
+    core: AuthService, house: House
+) -> None:
+    right = Secret("4821")
+    for wrong in ("1503", "", "0000", "é"):
+        assert await core.authenticate(PIN_HOLDER, right, WEB, wrong) == Verdict(Outcome.REFUSED)
+    story = await core.show(PIN_HOLDER, "tester")
+    assert story.failures == 4
+    assert story.entries[1].detail == {"reason": "birth_date"}
+    assert house.slept == pytest.approx([house.settings.failure_floor] * 4)
+    assert (await core.authenticate(PIN_HOLDER, right, WEB, "1403")).session is not None
+
+
 async def test_a_login_tells_of_the_one_before_it(core: AuthService, house: House) -> None:
     first = await core.authenticate(PIN_HOLDER, Secret("4821"), WEB)
     at = house.now
@@ -185,3 +199,22 @@ def test_nothing_shows_a_secret_or_a_whole_matricule() -> None:
     assert "0123" not in repr(PIN_HOLDER)
     with pytest.raises(TypeError):
         _ = secret == Secret("49205817")
+
+
+async def test_right_when_it_was_given_and_replaced_while_it_is_judged_it_opens_nothing(
+    core: AuthService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = Hasher.match
+
+    async def judge_and_replace(
+        hasher: Hasher, secret: Secret, candidates: Iterable[Credential]
+    ) -> Credential | None:
+        found = await judge(hasher, secret, candidates)
+        await core.nims(PIN_HOLDER, "Mme Martin")
+        return found
+
+    monkeypatch.setattr(Hasher, "match", judge_and_replace)
+    assert not await is_in(core, PIN_HOLDER, "4821")
+    story = await core.show(PIN_HOLDER, "tester")
+    assert story.entries[1].detail == {"reason": "superseded"}
+    assert story.case_file.last_login is None

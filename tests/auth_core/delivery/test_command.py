@@ -15,6 +15,8 @@ from auth_core.delivery.outbox import Message, MessageState
 from tests.auth_core.conftest import PIN_HOLDER, House
 from tests.auth_core.delivery.conftest import HOME, Post
 
+pytestmark = pytest.mark.sqlite_only("what the command does is test_worker's, on both")
+
 
 @pytest.fixture
 def config(house: House) -> Path:

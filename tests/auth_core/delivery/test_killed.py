@@ -70,7 +70,6 @@ async def until_quiet(post: Post, count: int, timeout: float = 30.0) -> None:
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.both_databases
 async def test_killed_between_the_gateway_and_the_database_nothing_is_lost_or_doubled(
     post: Post, http_stub: HttpStub, tmp_path: Path
 ) -> None:

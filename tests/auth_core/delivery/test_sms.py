@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from auth_core.delivery.http_gateway import HttpGateway
 from auth_core.delivery.settings import SmsSettings
-from auth_core.delivery.sms import FileGateway, HttpGateway, SmsError, gateway
+from auth_core.delivery.sms import FileGateway, SmsError, gateway
 from auth_core.delivery.worker import Report
 from tests.auth_core.conftest import PIN_HOLDER
 from tests.auth_core.delivery.conftest import SECRET_TEXT, HttpStub, Post

@@ -4,10 +4,10 @@ import asyncio
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 from structlog.testing import capture_logs
 
-from auth_core import AuthService
+from auth_core import AuthService, Secret
 from auth_core.delivery.outbox import Destination, MessageKind, MessageState
 from auth_core.delivery.queue import Queue
 from auth_core.delivery.sms import SmsError
@@ -18,13 +18,12 @@ from tests.auth_core.conftest import (
     APPLICANT,
     NO_MOBILE,
     PIN_HOLDER,
+    WEB,
     ask_provisional,
     digits_of_8,
     is_in,
 )
 from tests.auth_core.delivery.conftest import HOME, MOBILE, SECRET_TEXT, Post
-
-pytestmark = pytest.mark.both_databases
 
 NOTICE = "Allocations familiales : votre mot de passe vient de changer."
 
@@ -245,6 +244,62 @@ async def test_a_letter_without_a_proper_address_dies_and_does_not_breed(post: P
         assert worker.alarms["letter_impossible"] == 1
 
 
+async def test_a_dead_message_is_written_anew_once_there_is_an_address(
+    post: Post, core: AuthService
+) -> None:
+    async with post.database() as database, database.begin() as connection:
+        rows = (await connection.execute(select(tables.addresses))).all()
+        await connection.execute(tables.addresses.delete())
+    await ask_provisional(core, PIN_HOLDER)
+    lost = await post.house.provisional(PIN_HOLDER)
+    post.gateway.errors = [SmsError("status 400", refused=True)]
+    async with post.worker() as worker:
+        await worker.deliver_due()
+        (dead,) = (await worker.survey()).dead
+        assert (dead.kind, dead.way, dead.attempts) == ("secret", "sms", 1)
+        assert not await worker.retry(dead.id, "anna"), "there is nobody to write to"
+        async with post.database() as database, database.begin() as connection:
+            await connection.execute(insert(tables.addresses), [row._asdict() for row in rows])
+        post.house.advance(minutes=1)
+        assert await worker.retry(dead.id, "anna")
+        assert not await worker.retry(dead.id, "anna"), "it is superseded now"
+        assert (await worker.survey()).counts == {("sms", "cancelled"): 1, ("letter", "queued"): 1}
+        await worker.deliver_due()
+    (letter,) = post.letters("secrets")
+    assert not await is_in(core, PIN_HOLDER, lost)
+    assert await is_in(core, PIN_HOLDER, digits_of_8(letter))
+    story = await core.show(PIN_HOLDER, "test")
+    (entry,) = [entry for entry in story.entries if entry.act == "letter_instead"]
+    assert entry.agent == "anna"
+
+
+async def test_a_dead_secret_that_is_no_more_in_force_is_not_sent_again(
+    post: Post, core: AuthService
+) -> None:
+    await ask_provisional(core, PIN_HOLDER)
+    async with post.database() as database, database.begin() as connection:
+        await connection.execute(update(tables.messages).values(state="dead", sealed=None))
+    async with post.worker() as worker:
+        (dead,) = (await worker.survey()).dead
+        await core.create_password(PIN_HOLDER, Secret("4821"), Secret("52917364"), WEB)
+        assert not await worker.retry(dead.id, "anna")
+        await worker.deliver_due()
+    assert post.letters("secrets") == []
+    assert await is_in(core, PIN_HOLDER, "52917364")
+
+
+async def test_what_a_letter_took_the_place_of_is_not_listed_as_dead(post: Post) -> None:
+    await post.put(NOTICE, kind=MessageKind.PASSWORD_CHANGED)
+    post.gateway.errors = [SmsError("status 400", refused=True)]
+    async with post.worker() as worker:
+        await worker.deliver_due()
+        survey = await worker.survey()
+        assert survey.counts[("sms", "dead")] == 1
+        assert survey.dead == []
+        ((message, _), _) = await post.house.outbox(PIN_HOLDER)
+        assert not await worker.retry(message.id, "anna")
+
+
 async def test_letters_wait_for_a_disk_that_is_full(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -436,3 +491,14 @@ async def test_a_letter_for_who_has_no_mobile_goes_the_whole_way(
     async with post.database() as database, database.begin() as connection:
         held = await repository.credentials_of(connection, case_file.id)
     assert set(held) == {Slot.LIVE}
+
+
+async def test_what_waits_and_what_was_given_up_is_told_with_its_age(post: Post) -> None:
+    await post.put()
+    post.gateway.errors = [SmsError("down")]
+    async with post.worker() as worker:
+        post.house.advance(minutes=5)
+        await worker.deliver_due()
+        (waiting,) = worker.backlog
+        assert (waiting.way, waiting.state) == (DeliveryChoice.SMS, MessageState.QUEUED)
+        assert (waiting.messages, waiting.oldest) == (1, 300.0)
