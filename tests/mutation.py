@@ -15,11 +15,12 @@ def damaged(samples: Sequence[bytes], count: int = COUNT, seed: int = SEED) -> I
     for number in range(count):
         data = bytearray(samples[number % len(samples)])
         for _ in range(chance.randint(1, 4)):
-            _damage(data, chance)
+            damage(data, chance)
         yield bytes(data)
 
 
-def _damage(data: bytearray, chance: random.Random) -> None:
+def damage(data: bytearray, chance: random.Random) -> None:
+    """One thing wrong: octets cut, doubled, put in, changed."""
     begin = chance.randrange(len(data) + 1)
     end = min(len(data), begin + chance.randint(1, 40))
     match chance.randrange(6):

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from ivr.sip.flow import Destination, Flow
 from ivr.sip.grammar.name_addr import NameAddr
-from ivr.sip.grammar.uri import Uri
-from ivr.sip.grammar.via import DEFAULT_PORT
-from ivr.sip.message import Request
+from ivr.sip.grammar.uri import Uri, split_scheme
+from ivr.sip.grammar.via import default_port
+from ivr.sip.message import Request, Response
 from ivr.sip.replies import HeaderLines, write
 from ivr.wire import WireError
 
-_TRANSPORTS = frozenset({"udp", "tcp"})
+_TRANSPORTS = frozenset({"udp", "tcp", "tls"})
 _ADDRESS = frozenset("0123456789.")
 
 
@@ -27,6 +27,19 @@ class Target:
     behind_source: bool = False
 
     @classmethod
+    def moved_by(cls, response: Response, target: "Target") -> "Target":
+        """The remote target after a 2xx to our INVITE or UPDATE: what its Contact names."""
+        try:
+            text = NameAddr.parse(response.headers.values("contact")[0]).uri
+            uri = Uri.parse(text)
+        except (WireError, IndexError):
+            return target
+        if uri.scheme not in ("sip", "sips"):
+            return target
+        stays = (uri.host, uri.port) == (target.uri.host, target.uri.port)
+        return cls(text, uri, target.behind_source and stays)
+
+    @classmethod
     def of_contact(cls, request: Request) -> "Target | None":
         """The remote target that the request's Contact names, None without one.
 
@@ -39,10 +52,23 @@ class Target:
         uri = Uri.parse(text)
         if uri.scheme not in ("sip", "sips"):
             raise WireError("Contact is not a SIP URI")
-        behind_source = (uri.host, uri.port or DEFAULT_PORT) == request.via.sent_by and (
+        port = uri.port or default_port(_transport_of(uri, request.via.transport.lower()))
+        behind_source = (uri.host, port) == request.via.sent_by and (
             "rport" in request.via.parameters
         )
         return cls(text, uri, behind_source)
+
+    @classmethod
+    def of_caller(cls, request: Request) -> "Target":
+        """The remote target of a caller of RFC 2543, who need not say Contact: what From names.
+
+        Raises `WireError`.
+        """
+        text = request.from_.uri
+        uri = Uri.parse(text)
+        if uri.scheme not in ("sip", "sips"):
+            raise WireError("Missing Contact header")
+        return cls(text, uri)
 
 
 def route_set(request: Request) -> list[Target]:
@@ -70,9 +96,11 @@ class Dialog:
         "call_id",
         "flow",
         "local_tag",
+        "local_uri",
         "remote_sequence",
         "remote_tag",
         "routes",
+        "secure",
         "target",
     )
 
@@ -88,11 +116,13 @@ class Dialog:
     ) -> None:
         self.call_id = request.call_id
         self.local_tag = local_tag
+        self.local_uri = request.to.uri
         self.remote_tag = request.from_.tag
         self.flow = flow
         self.target = target
         self.routes = routes
         self.remote_sequence = request.cseq.number
+        self.secure = flow.transport == "tls" and split_scheme(request.uri)[0] == "sips"
         self._local_sequence = 0
         self._local_party = local_party
         self._remote_party = request.headers.get("from")
@@ -120,13 +150,13 @@ class Dialog:
         connection that still stands is used whatever the addresses (RFC 5923).
         """
         hop = self.routes[0] if self.routes else self.target
-        source, asked = self.flow, hop.uri.transport
-        transport = asked if asked is not None and asked in _TRANSPORTS else source.transport
+        source, names = self.flow, self.flow.peer_names
+        transport = "tls" if self.secure else _transport_of(hop.uri, source.transport)
         if _is_address(hop.uri.host):
-            remote = (hop.uri.host, hop.uri.port or DEFAULT_PORT)
-            named = Flow(transport, source.local, remote)
+            remote = (hop.uri.host, hop.uri.port or default_port(transport))
+            named = Flow(transport, source.local, remote, peer_names=names)
         else:
-            named = Flow(source.transport, source.local, source.remote)
+            named = Flow(source.transport, source.local, source.remote, peer_names=names)
         if source.connection or (hop.behind_source and transport == source.transport):
             return Destination(source, named)
         return Destination(named, named)
@@ -154,6 +184,14 @@ class Dialog:
             f"CSeq: {sequence} {method}",
         ]
         return write(f"{method} {uri} SIP/2.0", fields, headers, body)
+
+
+def _transport_of(uri: Uri, otherwise: str) -> str:
+    """How a URI wants to be reached (RFC 3263 §4.1); over TLS whatever its `transport`, if sips."""
+    if uri.scheme == "sips":
+        return "tls"
+    asked = uri.transport
+    return asked if asked is not None and asked in _TRANSPORTS else otherwise
 
 
 def _is_address(host: str) -> bool:

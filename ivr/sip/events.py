@@ -16,10 +16,16 @@ class DropReason(StrEnum):
     MALFORMED = "malformed"
     TOO_LARGE = "too_large"
     UNFRAMED = "unframed"
+    HANDSHAKE = "handshake"
+    FLOOD = "flood"
     OVERLOAD = "overload"
     STRAY_ACK = "stray_ack"
     STRAY_RESPONSE = "stray_response"
     LATE_INVITE = "late_invite"
+    STRANGER = "stranger"
+    UNAUTHENTICATED = "unauthenticated"
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a reason
+    TOO_MANY_GUESSES = "too_many_guesses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,22 @@ class Invited:
     sdp: bytes | None = field(repr=False)
     call_id: str
     request: Request = field(repr=False, compare=False)
+    trunk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """A new call that got no room: answered already, and nothing of it is kept.
+
+    `why` is the application's own word. A copy of its INVITE is judged, and told, again.
+    """
+
+    line: str
+    caller: str
+    call_id: str
+    trunk: str
+    status: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +81,21 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """A re-INVITE or an UPDATE: answer with `answer` or `refuse_offer`.
+    """A re-INVITE, an UPDATE or a PRACK with an offer: answer with `answer` or `refuse_offer`.
 
     `sdp` is None for a re-INVITE that wants an offer from us.
     """
 
     call: str
     sdp: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OfferAnswered:
+    """The answer to an offer that we sent in a re-INVITE, which was the session as it stood."""
+
+    call: str
+    sdp: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +118,37 @@ class ByeReceived:
 
 @dataclass(frozen=True, slots=True)
 class NotAcknowledged:
-    """No ACK for 32 s: BYE has been sent and the call is over (RFC 3261 §13.3.1.4)."""
+    """No ACK for 32 s: BYE has been sent and the call is over (RFC 3261 §13.3.1.4).
+
+    Or no PRACK for 32 s: 500 has been sent (RFC 3262 §3).
+    """
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionExpired:
+    """No refresh came in time, or ours was in vain: BYE has been sent (RFC 4028 §10)."""
 
     call: str
 
 
 @dataclass(frozen=True, slots=True)
 class Referred:
-    """How a transfer ended: the final status that NOTIFY told, or that of the REFER itself.
+    """How a transfer ended: the final status that NOTIFY told, or (`refused`) of the REFER itself.
 
-    408 stands for a REFER that nobody answered and for a NOTIFY that ended without a final status.
+    408 stands for a REFER that nobody answered, for a NOTIFY that ended without a final status and
+    for none in time.
     """
+
+    call: str
+    status: int
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReferProgress:
+    """How a transfer goes: the provisional status that NOTIFY told."""
 
     call: str
     status: int
@@ -112,22 +162,38 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True)
+class Registered:
+    """What became of the registration of that name: a word of `registration.State`, and the status
+    that it was answered with."""
+
+    name: str
+    state: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
-    """A message was not acted upon."""
+    """A message was not acted upon; or `count` of them, of which `flow` is the last one's."""
 
     reason: DropReason
     flow: Flow
+    count: int = 1
 
 
 Event = (
     Invited
+    | TurnedAway
     | Confirmed
     | Cancelled
     | Offered
+    | OfferAnswered
     | InfoReceived
     | ByeReceived
     | NotAcknowledged
+    | SessionExpired
     | Referred
+    | ReferProgress
     | Released
+    | Registered
     | Dropped
 )

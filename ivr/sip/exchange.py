@@ -11,11 +11,15 @@ from ivr.sip.replies import HeaderLines, Replies
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A final response: status, extra headers, and a reason phrase where the usual one won't do."""
+    """A final response: status, extra headers, and a reason phrase where the usual one won't do.
+
+    `why` is not sent: the application's own word for what it refuses.
+    """
 
     status: int
     headers: HeaderLines = ()
     reason: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from ivr.sip.grammar.headers import Headers, unfold
 from ivr.sip.grammar.scan import number
-from ivr.sip.message import MAX_HEADERS, MAX_MESSAGE
+from ivr.sip.message import MAX_HEADERS, MAX_LINES, MAX_MESSAGE
 from ivr.wire import WireError
 
 PONG = b"\r\n"
+# What may stand between messages as long as anybody likes: a pong, or the beginning of a ping.
+_KEEP_ALIVES = (b"", b"\r", b"\r\n", b"\r\n\r")
 
 
 class StreamFramer:
@@ -20,19 +22,33 @@ class StreamFramer:
     @property
     def holds_part(self) -> bool:
         """Whether the beginning of a message waits for its rest."""
-        return bool(self._buffer)
+        return self._buffer not in _KEEP_ALIVES
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take what was read; the messages that are now whole come back.
 
         `pings` grows by one for each double CRLF between messages: each wants a `PONG`. Raises
-        `WireError` when the stream can't be followed any more and must be closed.
+        `WireError` when the stream can't be followed any more and must be closed; messages before
+        that place come back first, and the next call raises.
         """
         self._buffer += data
         messages: list[bytes] = []
-        while (message := self._next()) is not None:
-            messages.append(message)
+        try:
+            while (message := self._next()) is not None:
+                messages.append(message)
+        except WireError:
+            if not messages:
+                raise
         return messages
+
+    def take_pong(self) -> bool:
+        """Whether a lone CRLF stands between messages, which is then taken away: where a ping of
+        ours awaits its answer, that is what it is."""
+        if self._buffer != PONG:
+            return False
+        self._buffer.clear()
+        self._searched = 0
+        return True
 
     def _next(self) -> bytes | None:
         buffer = self._buffer
@@ -44,9 +60,10 @@ class StreamFramer:
                     raise WireError("Message too large")
                 self._searched = max(0, len(buffer) - 3)
                 return None
-            self._wanted = end + 4 + _content_length(bytes(buffer[:end]))
-            if self._wanted > MAX_MESSAGE:
+            wanted = end + 4 + _content_length(bytes(buffer[:end]))
+            if wanted > MAX_MESSAGE:
                 raise WireError("Message too large")
+            self._wanted = wanted
         if len(buffer) < self._wanted:
             return None
         message = bytes(buffer[: self._wanted])
@@ -65,8 +82,12 @@ class StreamFramer:
 
 
 def _content_length(head: bytes) -> int:
+    if head.count(b"\n") > MAX_LINES:
+        raise WireError("Too many header lines")
     lines = unfold(head.decode("latin-1").replace("\r\n", "\n"))
     headers = Headers.parse(lines[1:], MAX_HEADERS, salvage=True)
-    if "content-length" not in headers:
-        raise WireError("Missing Content-Length header")
+    lengths = headers.fields("content-length")
+    if len(lengths) != 1:
+        # Of two, either may hide the next message in the body of this one.
+        raise WireError("Content-Length missing or repeated")
     return number(headers.get("content-length"), MAX_MESSAGE)

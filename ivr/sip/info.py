@@ -10,6 +10,7 @@ DTMF = "application/dtmf"
 DTMF_TYPES = frozenset({DTMF_RELAY, DTMF})
 DEFAULT_DURATION_MS = 250
 LONGEST_MS = 60_000
+MAX_BODY = 1_024
 _KEYS = frozenset("0123456789*#ABCD")
 # Some gateways give the event number of RFC 4733 instead of the key.
 _EVENTS = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D"}
@@ -28,6 +29,8 @@ def parse(content_type: str, body: bytes) -> InfoKey:
 
     Raises `WireError`.
     """
+    if len(body) > MAX_BODY:
+        raise WireError("DTMF body too large")
     signal, duration = "", DEFAULT_DURATION_MS
     for line in body.decode("latin-1").splitlines():
         name, equals, value = line.partition("=")

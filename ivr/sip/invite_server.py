@@ -15,9 +15,10 @@ class State(Enum):
 
 
 class InviteServer:
-    """One INVITE and every copy of it. `send` sends a response; `ended` is called once, last.
+    """One INVITE and every copy of it. `send` sends a response.
 
-    `call` names the call it belongs to, "" when it belongs to none.
+    Last of all, either `ended` is called, or `silenced(now)` where copies may still come, which get
+    nothing. `call` names the call it belongs to, "" when it belongs to none.
     """
 
     __slots__ = (
@@ -28,6 +29,7 @@ class InviteServer:
         "_reliable",
         "_repeat",
         "_send",
+        "_silenced",
         "_silent_until",
         "_timers",
         "call",
@@ -39,6 +41,7 @@ class InviteServer:
         send: Callable[[bytes], None],
         timers: Timers,
         ended: Callable[[], object],
+        silenced: Callable[[float], object],
         *,
         reliable: bool,
     ) -> None:
@@ -47,6 +50,7 @@ class InviteServer:
         self._send = send
         self._timers = timers
         self._ended = ended
+        self._silenced = silenced
         self._reliable = reliable
         self._last = b""
         self._interval = T1
@@ -81,7 +85,7 @@ class InviteServer:
             self.state = State.ACCEPTED
             self._last = response
             self._send(response)
-            self._timers.at(now + TIMEOUT, self._timer_l)
+            self._limit = self._timers.at(now + TIMEOUT, self._timer_l)
 
     def refuse(self, response: bytes, now: float) -> None:
         """Send a 3xx to 6xx, again and again until the ACK."""
@@ -103,10 +107,12 @@ class InviteServer:
             else:
                 self._timers.at(now + T4, self._timer_i)
 
-    def fall_silent(self) -> None:
+    def fall_silent(self, now: float) -> None:
         """The call is over: a copy of the INVITE that is still on its way gets nothing."""
         if self.state is State.ACCEPTED:
-            self._last = b""
+            self._cancel_timers()
+            self.state = State.TERMINATED
+            self._silenced(now)
 
     def _timer_g(self, now: float) -> None:
         self._send(self._last)

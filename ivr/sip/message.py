@@ -6,12 +6,14 @@ from ivr.sip.grammar.cseq import CSeq
 from ivr.sip.grammar.headers import Headers, unfold
 from ivr.sip.grammar.name_addr import NameAddr
 from ivr.sip.grammar.scan import is_token, number
-from ivr.sip.grammar.via import Via
+from ivr.sip.grammar.via import VERSION, Via
 from ivr.wire import WireError
 
 MAX_MESSAGE = 65_535
 MAX_HEADERS = 200
-VERSION = "SIP/2.0"
+MAX_LINES = 1_000  # of the start and the header fields, before folded ones are joined
+MAX_VIAS = 100  # Max-Forwards begins at 70 (RFC 3261 §8.1.1.6)
+_GAPS = (";;", ";,", ",;", ",,")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +62,41 @@ def parse(data: bytes) -> Request | Response:
     request = _request(start, headers, body)
     if request.cseq.method != request.method:
         raise WireError("CSeq method does not match")
+    if request.version == VERSION != request.via.protocol:
+        raise WireError("Malformed Via header")
     return request
 
 
 def salvage(data: bytes) -> Request | None:
-    """What can be read of a request that `parse` refuses: enough to answer it, or None."""
+    """What can be read of a request that `parse` refuses: enough to answer it, or None.
+
+    Only the way back must be legible. What else is missing or malformed is empty here, and goes
+    into the answer as it came (RFC 4475 §3.1.2.4, §3.1.2.6 and §3.3.1 want such a 400).
+    """
     try:
         start, lines, _ = _split(data[:MAX_MESSAGE])
         if start[:4].upper() == "SIP/":
             return None
         headers = Headers.parse(lines, MAX_HEADERS, salvage=True)
-        method = start.partition(" ")[0]
-        return _with_identity(method, "", VERSION, headers, b"")
+        vias = headers.values("via")
+        if not vias:
+            return None
+        via = Via.parse(vias[0])
     except WireError:
         return None
+    method = start.partition(" ")[0]
+    return Request(
+        method,
+        "",
+        VERSION,
+        headers,
+        b"",
+        via,
+        _legible(headers, "from"),
+        _legible(headers, "to"),
+        headers.get("call-id"),
+        CSeq(0, method),
+    )
 
 
 def _split(data: bytes) -> tuple[str, list[str], bytes]:
@@ -86,12 +109,15 @@ def _split(data: bytes) -> tuple[str, list[str], bytes]:
     text = head.decode("latin-1").replace("\r\n", "\n")
     if "\r" in text:
         text = text.replace("\r", " ")
+    if text.count("\n") > MAX_LINES:
+        raise WireError("Too many header lines")
     start, _, rest = text.partition("\n")
     return start, unfold(rest.rstrip("\n")) if rest else [], body
 
 
 def _request(start: str, headers: Headers, body: bytes) -> Request:
-    parts = start.split()
+    # By spaces alone: str.split() would also take octets of UTF-8 for some.
+    parts = [part for part in start.split(" ") if part]
     if len(parts) != 3 or not is_token(parts[0]):
         raise WireError("Malformed Request-Line")
     version = parts[2].upper()
@@ -134,9 +160,28 @@ def _hop(headers: Headers) -> tuple[Via, CSeq]:
     vias = headers.values("via")
     if not vias:
         raise WireError("Missing Via header")
+    if len(vias) > MAX_VIAS:
+        raise WireError("Too many Via header fields")
+    if any(_has_gap(field) for field in headers.fields("via")):
+        raise WireError("Malformed Via header")
     if "cseq" not in headers:
         raise WireError("Missing CSeq header")
     return Via.parse(vias[0]), CSeq.parse(headers.get("cseq"))
+
+
+def _has_gap(field: str) -> bool:
+    """Whether nothing stands between two separators; one at the end is forgiven."""
+    if '"' in field:
+        return False
+    packed = field.replace(" ", "").replace("\t", "")
+    return any(gap in packed for gap in _GAPS)
+
+
+def _legible(headers: Headers, name: str) -> NameAddr:
+    try:
+        return NameAddr.parse(headers.get(name))
+    except WireError:
+        return NameAddr("", "", {})
 
 
 def _party(headers: Headers, name: str, fault: str) -> NameAddr:

@@ -1,44 +1,24 @@
-"""The non-INVITE server transaction (RFC 3261 §17.2.2)."""
+"""The non-INVITE server transaction (RFC 3261 §17.2.2), as long as it has no answer."""
 
 from collections.abc import Callable
 
-from ivr.sip.timers import TIMEOUT, Timers
-
 
 class NonInviteServer:
-    """One request and every copy of it. `send` sends a response; `ended` is called once, last."""
+    """One request, whose copies get nothing until `respond`.
 
-    __slots__ = ("_ended", "_last", "_reliable", "_send", "_timers")
+    `answered(response, now)` is called once: to send the answer, now and for each later copy.
+    """
 
-    def __init__(
-        self,
-        send: Callable[[bytes], None],
-        timers: Timers,
-        ended: Callable[[], object],
-        *,
-        reliable: bool,
-    ) -> None:
-        self._send = send
-        self._timers = timers
-        self._ended = ended
-        self._reliable = reliable
-        self._last = b""
+    __slots__ = ("_answered",)
+
+    def __init__(self, answered: Callable[[bytes, float], None]) -> None:
+        self._answered: Callable[[bytes, float], None] | None = answered
 
     def repeated(self, now: float) -> None:
-        """The request came again: the answer, if there was one, goes out again."""
-        if self._last:
-            self._send(self._last)
+        """The request came again, too soon for an answer: the Trying state absorbs it."""
 
     def respond(self, response: bytes, now: float) -> None:
-        """Send the final response and keep it for timer J."""
-        if self._last:
-            return
-        self._last = response
-        self._send(response)
-        if self._reliable:
-            self._ended()
-        else:
-            self._timers.at(now + TIMEOUT, self._timer_j)
-
-    def _timer_j(self, now: float) -> None:
-        self._ended()
+        """The final response; only the first counts."""
+        answered, self._answered = self._answered, None
+        if answered is not None:
+            answered(response, now)

@@ -9,15 +9,20 @@ from ivr.sip.message import Request
 REASONS = {
     100: "Trying",
     180: "Ringing",
+    183: "Session Progress",
     200: "OK",
     400: "Bad Request",
+    401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    406: "Not Acceptable",
     408: "Request Timeout",
+    414: "Request-URI Too Long",
     415: "Unsupported Media Type",
     416: "Unsupported URI Scheme",
     420: "Bad Extension",
+    422: "Session Interval Too Small",
     480: "Temporarily Unavailable",
     481: "Call/Transaction Does Not Exist",
     482: "Loop Detected",
@@ -54,7 +59,8 @@ def write(start: str, fields: list[str], headers: HeaderLines, body: bytes) -> b
 class Replies:
     """Writes the responses to `request`, which came by `flow`.
 
-    `tag` is ours, put on To where the request has none. `server` is what the Server header says.
+    `tag` is ours, put on To where the request has none. `server` is what the Server header says,
+    "" for none.
     """
 
     __slots__ = ("_head", "_record_routes", "_server", "_to", "destination", "tag")
@@ -65,14 +71,13 @@ class Replies:
         headers = request.headers
         self._head = [f"Via: {via}" for via in headers.values("via")]
         self._head[0] = f"Via: {request.via.received_from(*flow.remote)}"
-        self._head.append(f"From: {headers.get('from')}")
         self._record_routes = [f"Record-Route: {route}" for route in headers.fields("record-route")]
+        # A request too broken for anything but a 400 may lack any of these.
+        for name, written in (("From", "from"), ("Call-ID", "call-id"), ("CSeq", "cseq")):
+            if written in headers:
+                self._head.append(f"{name}: {headers.get(written)}")
         self._to = headers.get("to")
-        self._server = [
-            f"Call-ID: {request.call_id}",
-            f"CSeq: {request.cseq.number} {request.cseq.method}",
-            f"Server: {server}",
-        ]
+        self._server = [f"Server: {server}"] if server else []
 
     @property
     def local_party(self) -> str:
@@ -94,7 +99,7 @@ class Replies:
         # A 100 opens no dialog, and To must stay as it came where it has a tag.
         if status == 100 or not self.tag:
             fields.append(f"To: {self._to}")
-        else:
+        elif self._to:
             fields.append(f"To: {self._to};tag={self.tag}")
         fields += self._server
         return write(f"SIP/2.0 {status} {phrase}", fields, headers, body)
@@ -102,7 +107,7 @@ class Replies:
 
 def _destination(via: Via, flow: Flow) -> Destination:
     host, port = flow.remote[0], via.sent_by[1]
-    backup = Flow(flow.transport, flow.local, (host, port))
+    backup = Flow(flow.transport, flow.local, (host, port), peer_names=flow.peer_names)
     if flow.reliable or "rport" in via.parameters:
         return Destination(flow, backup)
     return Destination(backup, backup)

@@ -128,12 +128,15 @@ def final(messages: list[Sent]) -> Sent:
     return response
 
 
-def response_to(request: Sent, status: int, *, tag: str = "") -> bytes:
-    """What a peer answers to a request of ours."""
+def response_to(request: Sent, status: int, *, headers: str = "", body: bytes = b"") -> bytes:
+    """What a peer answers to a request of ours; `headers` are lines to add."""
     lines = [f"SIP/2.0 {status} Whatever"]
     lines += [f"Via: {via}" for via in request.headers("Via")]
     lines += [f"{name}: {request.header(name)}" for name in ("From", "To", "Call-ID", "CSeq")]
-    return ("\r\n".join([*lines, "Content-Length: 0"]) + "\r\n\r\n").encode("latin-1")
+    lines += [headers] if headers else []
+    lines += ["Content-Type: application/sdp"] if body else []
+    lines.append(f"Content-Length: {len(body)}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
 
 
 def acknowledgement(invite: bytes, refusal: Sent) -> bytes:

@@ -1,5 +1,7 @@
 """Calls as a caller lives them: set up, repeated, cancelled, hung up, by either side."""
 
+import gc
+
 import pytest
 
 from ivr.sip.events import (
@@ -210,6 +212,19 @@ def test_a_cancel_that_crosses_the_200_changes_nothing() -> None:
     caller.acknowledge()
     assert wire.only(Confirmed)
     assert not wire.all(Cancelled)
+
+
+def test_a_cancel_with_the_tag_of_our_180_gets_it_once() -> None:
+    wire = Wire()
+    caller = Caller(wire)
+    invite = caller.invite()
+    (ringing,) = wire.do(lambda agent: agent.ring(caller.call, wire.now))
+    cancel = cancellation(invite).replace(
+        b"To: <sip:0810257510@192.0.2.1>", f"To: {ringing.header('To')}".encode()
+    )
+    answers = wire.deliver(cancel)
+    assert [answer.status for answer in answers] == [200, 487]
+    assert {answer.header("To") for answer in answers} == {ringing.header("To")}
 
 
 def test_an_application_that_answers_too_late_does_nothing() -> None:
@@ -445,3 +460,27 @@ def test_time_does_not_move_by_itself() -> None:
     wire = Wire()
     Caller(wire).answered()
     assert wire.agent.next_deadline() == START + 0.5
+
+
+def test_a_call_that_is_over_leaves_no_garbage_to_collect() -> None:
+    """Else memory grows by each call until Python looks for garbage, which it does seldom."""
+    wire = Wire()
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(20):
+            caller = Caller(wire, call_id=str(number))
+            caller.connected()
+            caller.send("BYE")
+            other = Caller(wire, call_id=f"{number}-rejected")
+            other.invite()
+            wire.do(lambda agent, call=other.call: agent.reject(call, 486, wire.now))  # type: ignore[misc]
+            third = Caller(wire, call_id=f"{number}-ended-by-us")
+            third.connected()
+            wire.do(lambda agent, call=third.call: agent.bye(call, wire.now))  # type: ignore[misc]
+        wire.run_out(300)
+        wire.forget()
+        del caller, other, third
+        assert gc.collect() < 20
+    finally:
+        gc.enable()

@@ -1,9 +1,6 @@
 """The grammar, item by item: what is forgiven, what is refused, and that time is linear."""
 
-import sys
 from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +14,7 @@ from ivr.sip.grammar.scan import host_port, number, parameters, split, unquoted,
 from ivr.sip.grammar.uri import Uri
 from ivr.sip.grammar.via import Via
 from ivr.wire import WireError
+from tests.work import work
 
 
 @pytest.mark.parametrize(
@@ -85,9 +83,15 @@ def test_a_via_is_read_and_written() -> None:
     assert via.has_cookie
 
 
+def test_a_via_of_another_version_comes_back_as_it_was() -> None:
+    assert str(Via.parse("SIP/7.0/UDP h;branch=x").received_from("192.0.2.9", 5060)) == (
+        "SIP/7.0/UDP h;branch=x;received=192.0.2.9"
+    )
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "SIP/2.0", "SIP/2.0/UDP", "SIP/3.0/UDP h", "HTTP/2.0/UDP h", "SIP/2.0/UDP h:x",
+    ["", "SIP/2.0", "SIP/2.0/UDP", "SIP/3,0/UDP h", "HTTP/2.0/UDP h", "SIP/2.0/UDP h:x",
      "SIP/2.0/UDP ;branch=x", "SIP/2.0/U,P h", "SIP/2.0/UDP [::1"],
 )  # fmt: skip
 def test_a_broken_via_is_refused(text: str) -> None:
@@ -170,26 +174,6 @@ def test_hosts_and_numbers() -> None:
             number(broken, 2**64)
 
 
-def _work(action: Callable[[], object]) -> int:
-    """How many lines of Python an action takes: a count of work that no clock disturbs."""
-    lines = 0
-
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal lines
-        lines += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        action()
-    except WireError:
-        pass
-    finally:
-        sys.settrace(before)
-    return lines
-
-
 @pytest.mark.parametrize(
     ("parse", "unit"),
     [
@@ -210,7 +194,7 @@ def test_work_grows_with_size_and_no_faster(
     parse: Callable[[str], object], unit: str, piece: str
 ) -> None:
     small, large = (
-        _work(lambda times=times: parse(unit.format(piece * times)))  # type: ignore[misc]
+        work(lambda times=times: parse(unit.format(piece * times)))  # type: ignore[misc]
         for times in (500, 4000)
     )
     assert large <= 8 * small + 200

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ivr.sip.session_terms import SessionPolicy
+from tests.chaos import CALM, LATE, STORM, Chaos, Weather
 from tests.sip.answering import Answering
 
 pytestmark = pytest.mark.socket
@@ -49,7 +51,7 @@ def assert_whole(answering: Answering, calls: int) -> None:
     assert counts["Invited"] == counts["Released"] == calls
     assert counts["Confirmed"] + counts["ByeReceived"] >= calls
     assert answering.agent.counts().dialogs == 0
-    assert answering.agent.counts().client_transactions == 0
+    assert answering.agent.counts().requests == 0
 
 
 @pytest.mark.parametrize(("transport", "protocol"), [("u1", "udp"), ("t1", "tcp"), ("tn", "tcp")])
@@ -78,8 +80,55 @@ async def test_an_invite_sent_twice_is_one_call(when: str, tmp_path: Path) -> No
         assert_whole(answering, 50)
 
 
+async def test_a_caller_who_requires_100rel_is_served(tmp_path: Path) -> None:
+    async with Answering() as answering:
+        options = ("-m", "40", "-r", "40", "-l", "100", "-s", "early")
+        await sipp("uac_prack", answering.ports["udp"], tmp_path, *options)
+        assert_whole(answering, 40)
+
+
+@pytest.mark.parametrize("method", ["update", "invite"])
+async def test_a_session_is_refreshed(method: str, tmp_path: Path) -> None:
+    async with Answering(sessions=SessionPolicy(interval=4, min_se=4)) as answering:
+        options = ("-m", "20", "-r", "40", "-l", "100")
+        await sipp(f"uac_refreshed_by_{method}", answering.ports["udp"], tmp_path, *options)
+        assert_whole(answering, 20)
+        assert not answering.counts["SessionExpired"]
+        assert (answering.counts["OfferAnswered"] >= 20) == (method == "invite")
+
+
 async def test_a_wildcard_listener_answers_from_the_address_that_was_rung(tmp_path: Path) -> None:
     async with Answering("0.0.0.0") as answering:
         options = ("-m", "5", "-r", "50", "-d", "50")
         await sipp("uac_call", answering.ports["udp"], tmp_path, *options)
         assert_whole(answering, 5)
+
+
+TROUBLE = {
+    # Scenario, weather there and back, seconds that a call rings at most.
+    "lost, doubled and out of order": ("uac_call", STORM, STORM, 0.0),
+    "slow ACK": ("uac_slow_ack", CALM, CALM, 0.0),
+    "CANCEL meets 200": ("uac_cancel_race", LATE, CALM, 0.1),
+    "BYE meets re-INVITE": ("uac_bye_race", CALM, CALM, 0.0),
+    "forked early": ("uac_forked", CALM, CALM, 0.0),
+    "copies after the BYE": ("uac_after_bye", CALM, CALM, 0.0),
+}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "there", "back", "ringing"), TROUBLE.values(), ids=TROUBLE.keys()
+)
+async def test_trouble_leaves_nothing(
+    scenario: str, there: Weather, back: Weather, ringing: float, tmp_path: Path
+) -> None:
+    async with (
+        Answering(ringing=ringing) as answering,
+        Chaos(("127.0.0.1", answering.ports["udp"]), there, back) as chaos,
+    ):
+        options = ["-m", "30", "-r", "50", "-l", "100", "-d", "100"]
+        options += ["-pause_msg_ign"] * (scenario == "uac_after_bye")
+        await sipp(scenario, chaos.port, tmp_path, *options)
+        counts = answering.counts
+        assert counts["Invited"] == counts["Released"] == 30
+        assert answering.agent.counts().dialogs == 0
+        assert answering.agent.counts().client_transactions == 0

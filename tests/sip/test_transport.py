@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ivr.sip import transport as transport_module
+from ivr.sip import streams
 from ivr.sip.events import ByeReceived, Dropped, DropReason, Event, Invited
 from ivr.sip.transport import Transport
 from ivr.sip.user_agent import UserAgent
@@ -119,7 +119,7 @@ async def test_a_stream_without_content_length_is_closed() -> None:
 async def test_a_connection_that_never_says_anything_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(transport_module, "PART_TIMEOUT", 0.1)
+    monkeypatch.setattr(streams, "PART_TIMEOUT", 0.1)
     async with Answering() as answering:
         reader, writer = await asyncio.open_connection("127.0.0.1", answering.ports["tcp"])
         writer.write(b"INVITE sip:")
@@ -130,7 +130,7 @@ async def test_a_connection_that_never_says_anything_is_closed(
 
 
 async def test_connections_beyond_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport_module, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(streams, "MAX_CONNECTIONS", 1)
     async with Answering() as answering:
         port = answering.ports["tcp"]
         first, first_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -144,8 +144,36 @@ async def test_connections_beyond_the_limit_are_refused(monkeypatch: pytest.Monk
         second_writer.close()
 
 
+async def test_a_request_before_a_fault_is_answered() -> None:
+    async with Answering() as answering:
+        reader, writer = await asyncio.open_connection("127.0.0.1", answering.ports["tcp"])
+        writer.write(OPTIONS_TCP + b"BYE sip:a SIP/2.0\r\nVia: x\r\n\r\n")
+        async with asyncio.timeout(5):
+            assert (await reader.read()).startswith(b"SIP/2.0 200 OK\r\n")
+        assert answering.dropped == {DropReason.UNFRAMED: 1}
+        writer.close()
+
+
+async def test_one_address_does_not_take_every_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MAX_PER_ADDRESS", 1)
+    async with Answering() as answering:
+        port = answering.ports["tcp"]
+        _, first = await asyncio.open_connection("127.0.0.1", port)
+        second, second_writer = await asyncio.open_connection("127.0.0.1", port)
+        other, other_writer = await asyncio.open_connection(
+            "127.0.0.1", port, local_addr=("127.0.0.2", 0)
+        )
+        async with asyncio.timeout(5):
+            with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+                await second.readexactly(1)
+            other_writer.write(b"\r\n\r\n")
+            assert await other.readexactly(2) == b"\r\n"
+        for writer in (first, second_writer, other_writer):
+            writer.close()
+
+
 async def test_a_peer_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport_module, "MAX_UNSENT", 1000)
+    monkeypatch.setattr(streams, "MAX_UNSENT", 1000)
     async with Answering() as answering:
         with socket.socket() as deaf:
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -39,6 +39,7 @@ _USUAL = {
         "user-agent",
     )
 } | {"CSeq": "cseq", "Call-ID": "call-id"}
+MAX_FIELD = 8_192  # octets of one field, its name and folded lines included
 # Twice in one message, each of these would let two readers see two different messages.
 _ONLY_ONE = ("from", "to", "call-id", "cseq", "content-length", "max-forwards")
 
@@ -53,24 +54,25 @@ class Headers:
 
     @classmethod
     def parse(cls, lines: Iterable[str], limit: int, *, salvage: bool = False) -> "Headers":
-        """Read unfolded lines, `limit` of them at most. Raises `WireError`.
+        """Read unfolded lines, `limit` of them and `MAX_FIELD` octets each at most.
+
+        Raises `WireError`.
 
         `salvage` leaves out what it can't read and keeps the first of what may come once.
         """
         fields: dict[str, list[str]] = {}
-        count = 0
-        for line in lines:
-            written, colon, value = line.partition(":")
-            name = _USUAL.get(written) or _full_name(written)
-            if not colon or not name:
-                if salvage:
-                    continue
-                raise WireError("Malformed header line")
-            count += 1
+        for count, line in enumerate(lines, 1):
             if count > limit:
                 if salvage:
                     break
                 raise WireError("Too many header fields")
+            written, colon, value = line.partition(":")
+            name = _USUAL.get(written) or _full_name(written)
+            if not colon or not name or len(line) > MAX_FIELD:
+                if salvage:
+                    continue
+                long = len(line) > MAX_FIELD
+                raise WireError("Header field too long" if long else "Malformed header line")
             values = fields.get(name)
             if values is None:
                 fields[name] = [value.strip(BLANK)]

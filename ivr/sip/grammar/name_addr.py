@@ -6,6 +6,9 @@ from ivr.sip.grammar.scan import BLANK, Parameters, end_of_quoted, parameters, u
 from ivr.sip.grammar.uri import split_scheme
 from ivr.wire import WireError
 
+# What would end a URI where we write it again, in a Request-URI or between angle brackets.
+_NOT_IN_URIS = frozenset([*map(chr, range(0x21)), "\x7f", "<", ">", '"'])
+
 
 @dataclass(frozen=True, slots=True)
 class NameAddr:
@@ -46,6 +49,9 @@ class NameAddr:
             tail = tail[1:]
         uri = uri.strip(BLANK)
         split_scheme(uri)
-        if " " in uri or "\t" in uri:
-            raise WireError("Whitespace in a URI")
-        return cls(unquoted(display), uri, parameters(tail))
+        if not _NOT_IN_URIS.isdisjoint(uri):
+            raise WireError("Malformed URI")
+        found = parameters(tail)
+        if found.get("tag", "") is None:
+            raise WireError("Tag without a value")
+        return cls(unquoted(display), uri, found)

@@ -12,13 +12,17 @@ _VISUAL_SEPARATORS = str.maketrans("", "", "-.()")
 
 @dataclass(frozen=True, slots=True)
 class Uri:
-    """A parsed URI. `host` is empty but for sip and sips; `parameters` have names in lower case."""
+    """A parsed URI. `host` is empty but for sip and sips; `parameters` have names in lower case.
+
+    `headers` is what follows the question mark of a sip or sips URI, as it came.
+    """
 
     scheme: str
     user: str
     host: str
     port: int | None
     parameters: Parameters
+    headers: str = ""
 
     @property
     def is_loose_router(self) -> bool:
@@ -50,12 +54,11 @@ class Uri:
         userinfo, at, hostpart = rest.partition("@")
         if not at:
             userinfo, hostpart = "", rest
-        hostpart = hostpart.partition("?")[0]
+        hostpart, _, headers = hostpart.partition("?")
         address, _, tail = hostpart.partition(";")
         host, port = host_port(address)
-        return cls(
-            scheme, unescaped(userinfo.partition(":")[0]), host.lower(), port, parameters(tail)
-        )
+        user = unescaped(userinfo.partition(":")[0])
+        return cls(scheme, user, host.lower(), port, parameters(tail), headers)
 
 
 def split_scheme(text: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """A session description as a value: bytes in, bytes out (RFC 4566). Linear in its size."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ivr.sip.grammar.scan import number
@@ -56,7 +56,8 @@ class Origin:
 class MediaDescription:
     """One m= section. `connection` is the address of its own c= line, None without one.
 
-    `attributes` are (name in lower case, value) in order, "" for a property.
+    `attributes` are (name in lower case, value) in order, "" for a property; among them are keys
+    (`crypto`), so that none is shown.
     """
 
     kind: str
@@ -64,7 +65,7 @@ class MediaDescription:
     protocol: str
     formats: tuple[str, ...]
     connection: str | None = None
-    attributes: Attributes = ()
+    attributes: Attributes = field(default=(), repr=False)
 
     def attribute(self, name: str) -> str | None:
         """The first value of an attribute, None when it isn't there."""
@@ -78,7 +79,7 @@ class SessionDescription:
     origin: Origin | None
     connection: str | None
     media: tuple[MediaDescription, ...]
-    attributes: Attributes = ()
+    attributes: Attributes = field(default=(), repr=False)
 
     def direction(self, media: MediaDescription) -> Direction:
         """The direction of one of its media: its own, else the session's, else both ways."""
@@ -151,7 +152,7 @@ class _Section:
 
     def media(self) -> MediaDescription:
         parts = self.line.split()
-        if len(parts) < 4:
+        if len(parts) < 4 or not all(part.isascii() and part.isprintable() for part in parts):
             raise WireError("Malformed media line in SDP")
         port = number(parts[1].partition("/")[0], 65535)
         return MediaDescription(

@@ -1,10 +1,12 @@
 """Offer and answer (RFC 3264) for one stream of G.711 with telephone events (RFC 4733)."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ivr.sip.grammar.scan import number
+from ivr.sip.sdp import crypto
+from ivr.sip.sdp.crypto import PLAIN_PROFILES, SECURE_PROFILES, Crypto, SecureSound
 from ivr.sip.sdp.description import (
     Attributes,
     Direction,
@@ -14,7 +16,6 @@ from ivr.sip.sdp.description import (
 )
 from ivr.wire import WireError
 
-PROFILE = "RTP/AVP"
 OUR_EVENTS = 101  # the payload type of telephone-event in offers of ours
 DEFAULT_PTIME_MS = 20
 # RFC 3551 table 4: what needs no rtpmap.
@@ -24,20 +25,28 @@ _EVENT_RATES = (8000, 16000)
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What we can do. `codecs` ("pcma", "pcmu") are in our order, used when we offer."""
+    """What we can do. `codecs` ("pcma", "pcmu") are in our order, used when we offer.
+
+    `secure_sound`: whether to take SRTP, and whether to take anything else.
+    """
 
     codecs: tuple[str, ...] = ("pcma", "pcmu")
     telephone_event: bool = True
+    secure_sound: SecureSound = SecureSound.OFF
 
 
 @dataclass(frozen=True, slots=True)
 class LocalMedia:
-    """Where we receive, and what our o= line says; `version` grows by one with each change."""
+    """Where we receive, and what our o= line says; `version` grows by one with each change.
+
+    `crypto`: the keys that we send with; several in an offer of ours, one in an answer.
+    """
 
     host: str
     port: int
     session_id: int
     version: int
+    crypto: tuple[Crypto, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,8 @@ class Negotiated:
 
     `remote` is where our packets go, None while held by address; `dtmf` maps payload types of
     telephone-event to clock rates in Hz; `sends` and `receives` are said of our side; `media` is
-    the index of the stream among the offer's.
+    the index of the stream among the offer's; `crypto` is what they send with, None where sound is
+    plain RTP.
     """
 
     remote: tuple[str, int] | None
@@ -58,24 +68,38 @@ class Negotiated:
     sends: bool
     rtcp: tuple[str, int] | None
     media: int = 0
+    profile: str = PLAIN_PROFILES[0]
+    crypto: Crypto | None = None
 
 
 def negotiate(offer: SessionDescription, capabilities: Capabilities) -> Negotiated | None:
-    """The first stream of the offer that we can take, with the codec its author prefers.
+    """The first stream of the offer that we can take, a secure one before others, with the codec
+    its author prefers and the crypto-suite that we do.
 
     None when there is none: 488.
     """
+    plain: Negotiated | None = None
     for index, media in enumerate(offer.media):
-        if agreed := _agree(offer, index, media, capabilities):
+        keys = crypto.best(media.attributes)
+        agreed = _agree(offer, index, media, capabilities, keys)
+        if agreed and agreed.crypto:
             return agreed
-    return None
+        plain = plain or agreed
+    return plain
 
 
-def accept_answer(capabilities: Capabilities, answer: SessionDescription) -> Negotiated | None:
-    """What the answer to an `offer` of ours makes of it; None when it refuses."""
+def accept_answer(
+    capabilities: Capabilities, answer: SessionDescription, ours: Sequence[Crypto] = ()
+) -> Negotiated | None:
+    """What the answer to an `offer` of ours makes of it, and of `ours`, its crypto attributes.
+
+    None when it refuses, or is less secure than it must be.
+    """
     if not answer.media:
         return None
-    agreed = _agree(answer, 0, answer.media[0], capabilities)
+    media = answer.media[0]
+    keys = crypto.accepted(media.attributes, ours)
+    agreed = _agree(answer, 0, media, capabilities, keys)
     if agreed and agreed.dtmf:
         # It sends us events by the number in our offer; by its own, if it doesn't follow §6.1.
         agreed.dtmf.setdefault(OUR_EVENTS, 8000)
@@ -85,7 +109,7 @@ def accept_answer(capabilities: Capabilities, answer: SessionDescription) -> Neg
 def answer(offer: SessionDescription, negotiated: Negotiated, local: LocalMedia) -> bytes:
     """The answer to `offer`: its streams in order, all but the agreed one refused by port 0."""
     media = tuple(
-        _stream(negotiated, local.port)
+        _stream(negotiated, local)
         if index == negotiated.media
         else MediaDescription(offered.kind, 0, offered.protocol, offered.formats[:1])
         for index, offered in enumerate(offer.media)
@@ -94,7 +118,11 @@ def answer(offer: SessionDescription, negotiated: Negotiated, local: LocalMedia)
 
 
 def offer(local: LocalMedia, capabilities: Capabilities) -> bytes:
-    """Our offer, for an INVITE that brought none."""
+    """Our offer, for an INVITE that brought none.
+
+    Where sound must be secure it is RTP/SAVP; where it may be, RTP/AVP with crypto attributes,
+    which a peer that does not know them passes over.
+    """
     numbers = {codec: payload_type for payload_type, (codec, _) in _STATIC.items()}
     formats = [numbers[codec] for codec in capabilities.codecs]
     attributes = [
@@ -104,7 +132,10 @@ def offer(local: LocalMedia, capabilities: Capabilities) -> bytes:
         formats.append(str(OUR_EVENTS))
         attributes += _events(OUR_EVENTS, 8000)
     attributes += [("ptime", str(DEFAULT_PTIME_MS)), (Direction.SENDRECV, "")]
-    stream = MediaDescription("audio", local.port, PROFILE, tuple(formats), None, tuple(attributes))
+    attributes += _crypto_attributes(local)
+    required = capabilities.secure_sound is SecureSound.REQUIRED
+    profile = (SECURE_PROFILES if required else PLAIN_PROFILES)[0]
+    stream = MediaDescription("audio", local.port, profile, tuple(formats), None, tuple(attributes))
     return _session(local, (stream,)).serialise()
 
 
@@ -113,7 +144,7 @@ def _session(local: LocalMedia, media: tuple[MediaDescription, ...]) -> SessionD
     return SessionDescription(origin, local.host, media)
 
 
-def _stream(negotiated: Negotiated, port: int) -> MediaDescription:
+def _stream(negotiated: Negotiated, local: LocalMedia) -> MediaDescription:
     # Of several clock rates the codec's own comes first: some phones take the first there is.
     events = sorted(negotiated.dtmf.items(), key=lambda event: event[1])
     formats = [negotiated.payload_type, *(payload_type for payload_type, _ in events)]
@@ -124,9 +155,15 @@ def _stream(negotiated: Negotiated, port: int) -> MediaDescription:
         attributes += _events(payload_type, rate)
     direction = Direction.of(sends=negotiated.sends, receives=negotiated.receives)
     attributes += [("ptime", str(negotiated.ptime_ms)), (direction, "")]
+    attributes += _crypto_attributes(local)
+    numbers = tuple(map(str, formats))
     return MediaDescription(
-        "audio", port, PROFILE, tuple(map(str, formats)), None, tuple(attributes)
+        "audio", local.port, negotiated.profile, numbers, None, tuple(attributes)
     )
+
+
+def _crypto_attributes(local: LocalMedia) -> list[tuple[str, str]]:
+    return [("crypto", ours.value) for ours in local.crypto]
 
 
 def _events(payload_type: int, rate: int) -> Attributes:
@@ -137,9 +174,15 @@ def _events(payload_type: int, rate: int) -> Attributes:
 
 
 def _agree(
-    theirs: SessionDescription, index: int, media: MediaDescription, capabilities: Capabilities
+    theirs: SessionDescription,
+    index: int,
+    media: MediaDescription,
+    capabilities: Capabilities,
+    keys: Crypto | None,
 ) -> Negotiated | None:
-    if media.kind != "audio" or media.protocol != PROFILE or media.port == 0:
+    if capabilities.secure_sound is SecureSound.OFF:
+        keys = None
+    if media.kind != "audio" or media.port == 0 or not _is_allowed(media, capabilities, keys):
         return None
     codec, dtmf = _formats(media, capabilities)
     host = media.connection or theirs.connection
@@ -165,7 +208,20 @@ def _agree(
         sends=direction.receives and not held,
         rtcp=None if held else _rtcp(media, host),
         media=index,
+        profile=media.protocol,
+        crypto=keys,
     )
+
+
+def _is_allowed(media: MediaDescription, capabilities: Capabilities, keys: Crypto | None) -> bool:
+    """Whether a stream is as secure as its profile says and as we want it.
+
+    RTP/AVP with keys is secure too: it is how phones offer what need not be taken.
+    """
+    if keys is not None:
+        return media.protocol in (*SECURE_PROFILES, *PLAIN_PROFILES)
+    required = capabilities.secure_sound is SecureSound.REQUIRED
+    return media.protocol in PLAIN_PROFILES and not required
 
 
 def _formats(

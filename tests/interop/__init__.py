@@ -1,0 +1,1 @@
+"""Long tests with real peers, run by `make interop`; `make test` leaves them out."""
