@@ -1,137 +1,246 @@
-"""What a held call costs: N callers at once who hear prompts and key digits (`make bench`).
+"""What held calls cost: N callers at once who hear prompts, key digits and log in.
 
-Starts `ivr serve` in a folder of its own with the demo file, rings it with a fleet of callers on
-127.0.0.1 and prints a table (and JSON with `--json`): CPU of all server processes per call-second,
-packet loss and inter-arrival as the callers hear it, set-up time. When the callers themselves were
-late the figures prove nothing, and it says so and exits 1.
+`python -m benchmarks.calls --calls 500` starts `ivr serve` in a folder of its own, rings it with a
+fleet of callers on 127.0.0.1 and prints a table (JSON with `--json`); with
+`--peer sip:LINE@HOST:PORT --pid N` it rings another server instead. When the callers themselves
+were late the figures prove nothing, and it says so and exits 1.
 """
 
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.fleet import Fleet, percentile
-from tests.running import RunningServer, command, run, running_server, write_config
+from benchmarks.fleet import LATE, Fleet, FleetReport, percentile
+from benchmarks.keying import Scripts, Wait, entry
+from benchmarks.targets import Login, Target, chosen_target, measured, roomy, target_options
 
-LINE = "0810257510"
-# A matricule, then back: the caller hears prompts and is heard, and nothing is hashed.
-KEYS = "0123456*"
-# A caller keys some 25 digits in 3 minutes; these key 8 every 22 s.
-PAUSE = 20.0
-TICKS = os.sysconf("SC_CLK_TCK")
-LATE = 10e-3
+# A caller keys some 25 digits in 3 minutes; these key 8 every 25 s, and nothing is hashed.
+BETWEEN_ROUNDS = 20.0
+LISTENS = 3.0
+AFTER_LOGIN = 12.0
+SETTLE = 3.0
+LAST_LOGIN = 8.0
+"""Seconds before the end of the measurement: a login that begins later has no answer in it."""
+RECORDS_WITHIN = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One run. CPU in milliseconds per call-second, times in milliseconds, memory in KB."""
+    """One run. CPU in milliseconds per call-second, other times in milliseconds too, memory in KB.
+
+    `cpu_of_callers_ms`: of the load itself. `lost`: packets that the callers missed;
+    `lost_to_server`: those that they sent and the server did not hear, None where it doesn't say.
+    `slow_steps`: of the server's event loop, over 10 ms, from the first call to the last BYE.
+    `refused`: final answers other than 200, by status; `menu`: from the last digit of a matricule
+    to the next prompt; `verdict`: from the last digit of a secret to
+    the answer.
+    """
 
     calls: int
     failed: int
+    refused: dict[str, int]
+    hung_up_by_server: int
     seconds: float
+    ready_s: float | None
+    slow_steps: int | None
     cpu_ms: float
-    cpu_front_ms: float
-    cpu_media_ms: float
+    cpu_of_parts_ms: dict[str, float]
+    cpu_of_callers_ms: float
+    cores: float
+    memory_per_call_kb: float
+    set_up_p50_ms: float
+    set_up_p95_ms: float
+    first_packet_p95_ms: float
     received: int
     lost: int
+    lost_to_server: int | None
     gap_p50_ms: float
     gap_p99_ms: float
     gap_max_ms: float
-    set_up_p95_ms: float
-    first_packet_p95_ms: float
-    memory_per_call_kb: float
+    menu_p50_ms: float
+    menu_p95_ms: float
+    logins: int
+    verdict_p50_ms: float
+    verdict_p95_ms: float
+    verdict_p99_ms: float
+    unanswered_keys: int
     callers_late_p99_ms: float
-
-    @property
-    def conclusive(self) -> bool:
-        """Whether the callers kept their own clock, so that the figures speak of the server."""
-        return self.callers_late_p99_ms <= LATE * 1e3
+    callers_overflowed: int
+    conclusive: bool
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The figures, and what the callers saw in full."""
+
+    figures: Figures
+    report: FleetReport
 
 
-def memory_kb(pid: int) -> int:
-    """Resident memory of a process that it shares with no other."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private_"))
+@dataclass(frozen=True, slots=True)
+class Load:
+    """So many calls at once, `rate` started a second, held for `seconds`; `logins` a second."""
+
+    calls: int
+    rate: float
+    seconds: float
+    logins: float = 0.0
 
 
-async def measure(calls: int, rate: float, seconds: float) -> Figures:
-    """Start a server, hold `calls` calls for `seconds`, stop it."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        changes = {"sip.max_calls": calls + 10, "sip.max_cps": 1000}
-        config = write_config(folder, changes)
-        for step in ("migrate", "demo"):
-            status, _, error = await run(command("auth-core"), step, "--config", str(config))
-            if status:
-                raise SystemExit(error)
-        async with running_server(folder, changes) as server:
-            return await asyncio.to_thread(_measure, server, calls, rate, seconds)
-
-
-def _measure(server: RunningServer, calls: int, rate: float, seconds: float) -> Figures:
-    front: int = server.ready["pid"]
-    workers: list[int] = server.ready["media_workers"]
-    processes = [front, *workers]
-    idle = sum(memory_kb(pid) for pid in processes)
-    target = ("127.0.0.1", server.port)
-    fleet = Fleet(target, LINE, count=calls, rate=rate, keys=KEYS, pause=PAUSE)
-    fleet.ramp_up()
-    before = {pid: cpu_seconds(pid) for pid in processes}
-    fleet.measure(seconds)
-    used = {pid: cpu_seconds(pid) - before[pid] for pid in processes}
-    held = sum(memory_kb(pid) for pid in processes) - idle
+def hold(target: Target, load: Load) -> Run:
+    """Hold the calls and measure. Blocks."""
+    scripts = Scripts()
+    wander = wandering(scripts)
+    count = round(load.logins * max(0.0, load.seconds - LAST_LOGIN))
+    logins = _login_scripts(scripts, target.logins, count)
+    idle, slow_before = target.processes.memory_kb(), target.slow_steps()
+    fleet = Fleet(target.address, target.line, capacity=load.calls, scripts=scripts)
+    fleet.ramp_up(load.calls, load.rate, wander, spread=BETWEEN_ROUNDS)
+    fleet.settle(SETTLE)
+    fleet.detour(logins, over=load.seconds - LAST_LOGIN)
+    before = target.processes.cpu()
+    fleet.measure(load.seconds)
+    after = target.processes.cpu()
+    held = target.processes.memory_kb() - idle
     report = fleet.hang_up()
+    slow = None if slow_before is None else (target.slow_steps() or 0) - slow_before
+    return Run(_figures(target, report, _used(before, after), held, slow), report)
+
+
+def wandering(scripts: Scripts) -> int:
+    """A caller who keys a matricule, goes back, and listens for a while, again and again."""
+    return scripts.add(
+        # What a key cuts short may still be heard after it: only where nothing plays is the next
+        # sound the answer.
+        [*entry(BETWEEN_ROUNDS, "0123456", Wait.ANSWER), *entry(LISTENS, "*", Wait.NOTHING)],
+        again_from=0,
+    )
+
+
+def _login_scripts(scripts: Scripts, logins: Sequence[Login], count: int) -> list[int]:
+    """`count` scripts that log in, each to the next file, and then ask for the payments again and
+    again."""
+    if not logins:
+        return []
+    positions = [
+        scripts.add(
+            [
+                *entry(0.1, login.matricule, Wait.ANSWER),
+                *entry(LISTENS, login.secret, Wait.VERDICT),
+                *entry(AFTER_LOGIN, "1", Wait.NOTHING),
+            ],
+            again_from=len(login.matricule) + len(login.secret),
+        )
+        for login in logins
+    ]
+    return [positions[number % len(positions)] for number in range(count)]
+
+
+def _used(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    return {part: after[part] - before[part] for part in before}
+
+
+def _figures(
+    target: Target,
+    report: FleetReport,
+    used: dict[str, float],
+    held_kb: int,
+    slow_steps: int | None,
+) -> Figures:
+    tally, heard = report.tally, report.heard
     per_call_second = 1e3 / max(report.call_seconds, 1e-9)
     return Figures(
-        calls=report.calls,
-        failed=report.failed,
-        seconds=seconds,
+        calls=tally.answered,
+        failed=tally.placed - tally.answered,
+        refused={str(status): count for status, count in tally.statuses.items()},
+        hung_up_by_server=tally.hung_up,
+        seconds=report.seconds,
+        ready_s=target.ready_in,
+        slow_steps=slow_steps,
         cpu_ms=sum(used.values()) * per_call_second,
-        cpu_front_ms=used[front] * per_call_second,
-        cpu_media_ms=sum(used[pid] for pid in workers) * per_call_second,
-        received=report.received,
-        lost=report.lost,
-        gap_p50_ms=percentile(report.gaps, 0.5) * 1e3,
-        gap_p99_ms=percentile(report.gaps, 0.99) * 1e3,
-        gap_max_ms=max(report.gaps, default=0.0) * 1e3,
-        set_up_p95_ms=percentile(report.set_up, 0.95) * 1e3,
+        cpu_of_parts_ms={part: of_part * per_call_second for part, of_part in used.items()},
+        cpu_of_callers_ms=report.cpu * per_call_second,
+        cores=sum(used.values()) / max(report.seconds, 1e-9),
+        memory_per_call_kb=held_kb / max(tally.answered, 1),
+        set_up_p50_ms=percentile(tally.set_up, 0.5) * 1e3,
+        set_up_p95_ms=percentile(tally.set_up, 0.95) * 1e3,
         first_packet_p95_ms=percentile(report.first_packet, 0.95) * 1e3,
-        memory_per_call_kb=held / max(report.calls, 1),
-        callers_late_p99_ms=percentile(report.lateness, 0.99) * 1e3,
+        received=heard.received,
+        lost=heard.lost,
+        lost_to_server=None if target.own is None else _lost_to_server(target),
+        gap_p50_ms=heard.gap(0.5) * 1e3,
+        gap_p99_ms=heard.gap(0.99) * 1e3,
+        gap_max_ms=heard.gap_max * 1e3,
+        menu_p50_ms=percentile(heard.answers, 0.5) * 1e3,
+        menu_p95_ms=percentile(heard.answers, 0.95) * 1e3,
+        logins=len(heard.verdicts),
+        verdict_p50_ms=percentile(heard.verdicts, 0.5) * 1e3,
+        verdict_p95_ms=percentile(heard.verdicts, 0.95) * 1e3,
+        verdict_p99_ms=percentile(heard.verdicts, 0.99) * 1e3,
+        unanswered_keys=heard.unanswered,
+        callers_late_p99_ms=report.late * 1e3,
+        callers_overflowed=report.overflowed,
+        conclusive=report.conclusive,
     )
+
+
+def _lost_to_server(target: Target) -> int:
+    """What the server missed of the callers' sound, over the whole of their calls."""
+    assert target.own is not None
+    return sum(record["rtp"]["lost"] for record in target.own.records() if record["rtp"])
+
+
+async def _measure(options: argparse.Namespace, load: Load) -> Run:
+    with tempfile.TemporaryDirectory() as name:
+        async with chosen_target(options, Path(name), roomy(load.calls)) as target:
+            return await asyncio.to_thread(hold, target, load)
+
+
+def table_of(figures: Figures) -> Table:
+    """The figures, one to a line."""
+    table = Table("figure", "value", title=f"{figures.calls} calls at once")
+    for name, value in asdict(figures).items():
+        if isinstance(value, dict):
+            for part, of_part in value.items():
+                table.add_row(f"  {part}", _text(of_part))
+        else:
+            table.add_row(name, _text(value))
+    return table
+
+
+def _text(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--calls", type=int, default=200, help="calls held at once")
-    parser.add_argument("--rate", type=float, default=50.0, help="calls started a second")
-    parser.add_argument("--seconds", type=float, default=20.0, help="time measured")
+    parser.add_argument("--rate", type=float, default=100.0, help="calls started a second")
+    parser.add_argument("--seconds", type=float, default=25.0, help="time measured")
+    parser.add_argument("--logins", type=float, default=0.0, help="logins a second")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    target_options(parser)
     options = parser.parse_args()
-    figures = asyncio.run(measure(options.calls, options.rate, options.seconds))
+    load = Load(options.calls, options.rate, options.seconds, options.logins)
+    figures = measured(parser, _measure(options, load)).figures
     if options.json:
         print(json.dumps(asdict(figures), indent=2))
     else:
-        table = Table("figure", "value", title=f"{figures.calls} calls that play and collect")
-        for name, value in asdict(figures).items():
-            table.add_row(name, f"{value:.3f}" if isinstance(value, float) else str(value))
-        Console().print(table)
+        Console().print(table_of(figures))
     if not figures.conclusive:
-        print("The callers were late: the machine is too busy to conclude.", file=sys.stderr)
+        print(
+            f"The callers were more than {LATE * 1e3:.0f} ms late, or had no room for what came: "
+            "the machine is too busy to conclude.",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -1,320 +1,296 @@
-"""A fleet of callers on this machine: SIP over one UDP socket, two-way RTP, keys by RFC 4733.
+"""A fleet of callers on this machine: the sockets and the clock around a `Crowd` and a
+`Switchboard`.
 
-One thread, absolute 20 ms deadlines. It measures its own lateness, so that a benchmark can refuse
-to conclude when the callers, not the server, were slow.
+One thread, absolute deadlines, a system call for some hundred packets. It measures its own lateness
+and its own CPU, so that a benchmark can refuse to conclude when the callers, not the server, were
+slow; the arrival times are the kernel's, so that they do not depend on when we look.
 """
 
-import select
+import contextlib
+import gc
+import os
 import socket
-import struct
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-PACKET = 20e-3
-SAMPLES = 160
-GRAIN = 2e-3
-"""Seconds between two looks at the sockets: how exactly arrivals are known."""
-EVENT_PAYLOAD_TYPE = 101
-EVENT_PACKETS = 5
-EVENT_ENDS = 3
-KEY_GAP_PACKETS = 4
-EVENT_CODES = {key: code for code, key in enumerate("0123456789*#")}
+from benchmarks.crowd import PACKET, PARTS, Crowd, Heard, noise
+from benchmarks.keying import Scripts
+from benchmarks.mmsg import Inbox, Outbox, arrival_time, keep_arrival_times
+from benchmarks.ringing import Call, Switchboard, Tally
 
-_OFFER = (
-    "v=0\r\no=fleet {id} 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-    "m=audio {port} RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\n"
-    "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\n"
-)
-
-
-@dataclass(slots=True)
-class _Caller:
-    """One call of the fleet, from its INVITE to the answer to its BYE."""
-
-    index: int
-    rtp: socket.socket
-    invited: float
-    remote: tuple[str, int] | None = None
-    to_header: str = ""
-    contact: str = ""
-    answered: float | None = None
-    first_sound: float | None = None
-    ended: bool = False
-    sequence: int = 0
-    timestamp: int = 0
-    received: int = 0
-    last_arrival: float = 0.0
-    last_sequence: int = -1
-    lost: int = 0
-    event: int | None = None
-    event_step: int = 0
-    event_timestamp: int = 0
-    gap: int = 0
-    keys: str = ""
+SLOT = PACKET / PARTS
+LATE = 10e-3
+"""Seconds: callers whose packets leave later than that at the 99th percentile prove nothing."""
+MAX_CATCH_UP = 0.25
+RECEIVE_BUFFER = 4 << 20
+ANSWER_WITHIN = 2.0  # s; a key that no sound has followed by then is unanswered
+ADVANCE_SLOTS = 50
+PRIORITY = -10
+_INBOX = 512
+_WIDTH = 192  # bytes looked at of a packet
+_FOREVER = 1e12
 
 
 @dataclass(slots=True)
 class FleetReport:
-    """What the callers saw. Times in seconds; `gaps` are the inter-arrival times of RTP packets."""
+    """What the callers saw, and what they cost themselves. Times in seconds.
 
-    calls: int = 0
-    failed: int = 0
+    `first_packet`: from the answer to the first packet heard; `lateness`: of every 2 ms turn to
+    send while it was measured; `cpu`: of the callers' thread; `overflowed`: packets that the
+    callers' own sockets had no room for.
+    """
+
+    tally: Tally
+    heard: Heard
     call_seconds: float = 0.0
-    sent: int = 0
-    received: int = 0
-    lost: int = 0
-    set_up: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    cpu: float = 0.0
+    overflowed: int = 0
     first_packet: list[float] = field(default_factory=list)
-    gaps: list[float] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
+
+    @property
+    def late(self) -> float:
+        """Seconds, 99th percentile."""
+        return percentile(self.lateness, 0.99)
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether the callers kept their own clock and lost nothing themselves."""
+        return self.late <= LATE and not self.overflowed
 
 
 class Fleet:
-    """`count` calls to `line` at `target`, `rate` started a second, each keying `keys` in rounds.
-
-    `pause` is the time in seconds between two rounds of `keys`.
-    """
+    """Up to `capacity` calls at once to `line` at `target`. `tones`: keys go as tones."""
 
     def __init__(
         self,
         target: tuple[str, int],
         line: str,
         *,
-        count: int,
-        rate: float,
-        keys: str,
-        pause: float,
+        capacity: int,
+        scripts: Scripts,
+        tones: bool = False,
     ) -> None:
         self._target = target
-        self._line = line
-        self._count = count
-        self._rate = rate
-        self._keys = keys
-        self._pause_packets = max(1, round(pause / PACKET))
-        self._callers: list[_Caller] = []
-        self._by_call_id: dict[str, _Caller] = {}
-        self._by_descriptor: dict[int, _Caller] = {}
+        self._crowd = Crowd(capacity, scripts, noise(), tones=tones)
+        self._outbox = Outbox(self._crowd.data)
+        self._crowd.lengths = self._outbox.lengths
+        self._inbox = Inbox(_INBOX, _WIDTH)
+        pairs = [_port_pair() for _ in range(PARTS)]
+        self._lines = [rtp for rtp, _ in pairs]
+        self._rtcp = [rtcp for _, rtcp in pairs]
+        self._ports: list[int] = [line.getsockname()[1] for line in self._lines]
         self._sip = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sip.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self._sip.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._sip.bind(("127.0.0.1", 0))
         self._sip.setblocking(False)
-        self._port = self._sip.getsockname()[1]
-        self._epoll = select.epoll()
-        self._epoll.register(self._sip, select.EPOLLIN)
-        self._report = FleetReport()
+        keep_arrival_times(self._sip)
+        self._board = Switchboard(target, line, self._sip.getsockname()[1])
+        rows = self._crowd.rows_of_part
+        # Rows are given in turn to the parts, so that few callers are spread as well as many.
+        self._free = deque(part * rows + row for row in range(rows) for part in range(PARTS))
+        self._placed = 0
+        self._live: list[Call] = []
+        self._leaving: deque[Call] = deque()
+        self._report = FleetReport(self._board.tally, self._crowd.heard)
         self._measuring = False
 
-    def ramp_up(self) -> None:
-        """Place every call and wait until each is answered or 10 s have passed."""
-        start = time.monotonic()
-        placed = 0
+    def ramp_up(
+        self, count: int, rate: float, script: int, spread: float, patience: float = 10.0
+    ) -> None:
+        """Place `count` calls, `rate` a second, and wait for their answers. They begin `script` up
+        to `spread` seconds after the answer, each at its own time."""
+        start, placed = time.monotonic(), 0
 
         def place(now: float) -> bool:
             nonlocal placed
-            due = min(self._count, int((now - start) * self._rate) + 1)
-            while placed < due:
-                self._invite(placed, now)
+            while placed < min(count, int((now - start) * rate) + 1):
+                self._place(script, delay=spread * ((placed + 0.5) * 0.618 % 1), stays=_FOREVER)
                 placed += 1
-            waiting = any(c.answered is None and not c.ended for c in self._callers)
-            return placed < self._count or (waiting and now < start + self._count / self._rate + 10)
+            return placed < count or (
+                self._board.waiting > 0 and now < start + count / rate + patience
+            )
 
         self._run(place)
 
+    def settle(self, seconds: float) -> None:
+        """Let the calls go on and count nothing."""
+        start = time.monotonic()
+        self._run(lambda now: now < start + seconds)
+
+    def detour(self, scripts: Sequence[int], over: float) -> None:
+        """Let as many callers as there are scripts begin one each, one after the other over so many
+        seconds from now; each when it is next between two rounds of keys."""
+        now = time.time()
+        step = max(1, len(self._live) // max(1, len(scripts)))
+        for number, (call, script) in enumerate(zip(self._live[::step], scripts, strict=False)):
+            self._crowd.detour(call.row, script, now + over * number / len(scripts))
+
     def measure(self, seconds: float) -> None:
         """Let the calls go on for `seconds`; what is counted for the report is counted here."""
-        self._measuring = True
-        start = time.monotonic()
-        live = sum(1 for c in self._callers if c.answered is not None and not c.ended)
-        self._run(lambda now: now < start + seconds)
-        self._report.call_seconds += live * (time.monotonic() - start)
-        self._measuring = False
+        with self._measured():
+            start = time.monotonic()
+            self._run(lambda now: now < start + seconds)
+
+    def ring(self, rate: float, seconds: float, stays: float) -> None:
+        """Short calls: `rate` placed a second for `seconds`, each hung up `stays` seconds after
+        its answer; counted for the report."""
+        start, placed = time.monotonic(), 0
+
+        def place(now: float) -> bool:
+            nonlocal placed
+            while placed < (min(now - start, seconds)) * rate and self._free:
+                self._place(0, delay=0.0, stays=stays)
+                placed += 1
+            return now < start + seconds
+
+        with self._measured():
+            self._run(place)
+        end = time.monotonic() + stays
+        self._run(lambda now: now < end or (self._board.waiting > 0 and now < end + 10.0))
 
     def hang_up(self) -> FleetReport:
         """End every call with a BYE, wait for the answers, and report."""
-        for caller in self._callers:
-            if caller.answered is not None and not caller.ended:
-                self._request("BYE", caller, 2)
+        now = time.time()
+        for call in self._live:
+            self._board.hang_up(call, now)
         start = time.monotonic()
-        self._run(lambda now: now < start + 1.0)
-        self._report.calls = sum(1 for c in self._callers if c.answered is not None)
-        self._report.failed = len(self._callers) - self._report.calls
-        for caller in self._callers:
-            if caller.answered is not None:
-                self._report.set_up.append(caller.answered - caller.invited)
-                if caller.first_sound is not None:
-                    self._report.first_packet.append(caller.first_sound - caller.answered)
-            caller.rtp.close()
-        self._sip.close()
-        self._epoll.close()
+        self._run(lambda now: now < start + 0.5 or (self._board.waiting > 0 and now < start + 10.0))
+        ports = {line.getsockname()[1] for line in (*self._lines, self._sip)}
+        self._report.overflowed = _overflowed(ports)
+        for udp in (*self._lines, *self._rtcp, self._sip):
+            udp.close()
         return self._report
 
+    @contextlib.contextmanager
+    def _measured(self) -> Iterator[None]:
+        """While it lasts everything is counted, and the garbage collector keeps still."""
+        report, begun = self._report, len(self._live)
+        gc.collect()
+        gc.disable()
+        start, cpu = time.monotonic(), time.thread_time()
+        self._measuring = self._crowd.measuring = True
+        yield
+        self._measuring = self._crowd.measuring = False
+        seconds = time.monotonic() - start
+        report.seconds += seconds
+        report.call_seconds += (begun + len(self._live)) / 2 * seconds
+        report.cpu += time.thread_time() - cpu
+        self._crowd.give_up_waiting(time.time() - ANSWER_WITHIN)
+        gc.enable()
+
     def _run(self, go_on: Callable[[float], bool]) -> None:
-        deadline = time.monotonic()
+        # The world outside does not wait for the server's processor. Needs root; without it, the
+        # callers are late the sooner, and say so.
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PRIORITY)
+        start, slot = time.monotonic(), 0
         while go_on(now := time.monotonic()):
+            deadline = start + slot * SLOT
+            # Asleep, not waiting on the sockets: a server on the same machine would pay for waking
+            # us at each packet, which no server pays for a caller across a network.
+            if deadline > now:
+                time.sleep(deadline - now)
+            elif now - deadline > MAX_CATCH_UP:
+                start = now - slot * SLOT
+            self._send_sound(slot % PARTS)
             if self._measuring:
-                self._report.lateness.append(now - deadline)
-            self._send_packets()
-            deadline += PACKET
-            while (left := deadline - time.monotonic()) > 0:
-                # Asleep, not waiting on the sockets: a server on the same machine would pay for
-                # waking us at each packet, which no server pays for a caller across a network.
-                time.sleep(min(GRAIN, left))
-                self._receive()
+                self._report.lateness.append(time.monotonic() - deadline)
+            self._receive_sound(self._lines[(slot + PARTS // 2) % PARTS])
+            self._signal(slot)
+            slot += 1
 
-    def _receive(self) -> None:
-        for descriptor, _ in self._epoll.poll(0):
-            if descriptor == self._sip.fileno():
-                self._receive_signalling()
-            else:
-                self._receive_sound(self._by_descriptor[descriptor])
-
-    def _receive_sound(self, caller: _Caller) -> None:
-        while True:
-            try:
-                data = caller.rtp.recv(2048)
-            except (BlockingIOError, ConnectionRefusedError):
-                return  # nothing more, or the far end has closed
-            now = time.monotonic()
-            if caller.first_sound is None:
-                caller.first_sound = now
-            sequence = data[2] << 8 | data[3]
+    def _send_sound(self, part: int) -> None:
+        rows = self._crowd.step(part, time.time())
+        if rows.size:
+            unsent = self._outbox.send(self._lines[part], rows)
             if self._measuring:
-                self._report.received += 1
-                if caller.received:
-                    self._report.gaps.append(now - caller.last_arrival)
-                    self._report.lost += (sequence - caller.last_sequence - 1) & 0xFFFF
-                caller.received += 1
-            caller.last_arrival = now
-            caller.last_sequence = sequence
+                self._crowd.heard.unsent += unsent
 
-    def _receive_signalling(self) -> None:
-        while True:
-            try:
-                text = self._sip.recv(65535).decode("latin-1")
-            except BlockingIOError:
+    def _receive_sound(self, line: socket.socket) -> None:
+        while (received := self._inbox.receive(line)) is not None:
+            self._crowd.hear(received)
+            if len(received.lengths) < self._inbox.size:
                 return
-            headers = _headers(text)
-            caller = self._by_call_id.get(headers.get("call-id", ""))
-            if caller is None:
-                continue
-            if not text.startswith("SIP/2.0"):
-                self._answer(text, caller)
-                continue
-            status = int(text[8:11])
-            if status < 200 or not headers["cseq"].endswith("INVITE"):
-                continue
-            if status >= 300:
-                caller.ended = True
-                continue
-            caller.to_header = headers["to"]
-            caller.contact = headers["contact"].strip("<>").split(">")[0]
-            if caller.answered is None:
-                caller.answered = time.monotonic()
-                port = int(text.split("m=audio ", 1)[1].split(" ", 1)[0])
-                caller.remote = ("127.0.0.1", port)
-                caller.rtp.connect(caller.remote)
-            self._request("ACK", caller, 1)
 
-    def _answer(self, request: str, caller: _Caller) -> None:
-        caller.ended = True
-        kept = [
-            line
-            for line in request.split("\r\n\r\n", 1)[0].split("\r\n")[1:]
-            if line.split(":", 1)[0].lower() in ("via", "from", "to", "call-id", "cseq")
-        ]
-        reply = "\r\n".join(["SIP/2.0 200 OK", *kept, "Content-Length: 0", "", ""])
-        self._sip.sendto(reply.encode("latin-1"), self._target)
-
-    def _invite(self, index: int, now: float) -> None:
-        rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        rtp.bind(("127.0.0.1", 0))
-        rtp.setblocking(False)
-        caller = _Caller(index, rtp, now, gap=1 + index % self._pause_packets, keys=self._keys)
-        self._callers.append(caller)
-        self._by_call_id[f"fleet-{self._port}-{index}"] = caller
-        self._by_descriptor[rtp.fileno()] = caller
-        self._epoll.register(rtp, select.EPOLLIN)
-        body = _OFFER.format(id=index, port=rtp.getsockname()[1])
-        self._request("INVITE", caller, 1, body)
-
-    def _request(self, method: str, caller: _Caller, cseq: int, body: str = "") -> None:
-        host, port = self._target
-        uri = caller.contact or f"sip:{self._line}@{host}:{port}"
-        to_header = caller.to_header or f"<sip:{self._line}@{host}:{port}>"
-        branch = f"z9hG4bK{method}{caller.index}"
-        caller_uri = f"sip:06000{caller.index:05d}@127.0.0.1"
-        message = (
-            f"{method} {uri} SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self._port};rport;branch={branch}\r\n"
-            f"Max-Forwards: 70\r\nFrom: <{caller_uri}>;tag=f{caller.index}\r\n"
-            f"To: {to_header}\r\nCall-ID: fleet-{self._port}-{caller.index}\r\n"
-            f"CSeq: {cseq} {method}\r\nContact: <sip:fleet@127.0.0.1:{self._port}>\r\n"
-        )
-        if body:
-            message += "Content-Type: application/sdp\r\n"
-        message += f"Content-Length: {len(body)}\r\n\r\n{body}"
-        self._sip.sendto(message.encode("latin-1"), self._target)
-
-    def _send_packets(self) -> None:
-        for caller in self._callers:
-            if caller.remote is None or caller.ended:
-                continue
-            packet = self._next_packet(caller)
+    def _signal(self, slot: int) -> None:
+        board = self._board
+        while True:
             try:
-                caller.rtp.send(packet)
-            except ConnectionRefusedError:
-                continue
-            if self._measuring:
-                self._report.sent += 1
+                data, ancillary, _, _ = self._sip.recvmsg(65535, 64)
+            except BlockingIOError:
+                break
+            board.receive(data, arrival_time(ancillary, time.time()))
+        now = time.time()
+        if slot % ADVANCE_SLOTS == 0:
+            board.advance(now)
+        while self._leaving and self._leaving[0].answered + self._leaving[0].stays <= now:
+            board.hang_up(self._leaving.popleft(), now)
+        if board.begun or board.ended:
+            self._settle_calls()
+        if board.out:
+            for message in board.out:
+                self._sip.sendto(message, self._target)
+            board.out.clear()
 
-    def _next_packet(self, caller: _Caller) -> bytes:
-        caller.sequence = (caller.sequence + 1) & 0xFFFF
-        caller.timestamp = (caller.timestamp + SAMPLES) & 0xFFFFFFFF
-        if caller.event is None:
-            caller.gap -= 1
-            if caller.gap <= 0 and caller.keys:
-                caller.event = EVENT_CODES[caller.keys[0]]
-                caller.keys = caller.keys[1:]
-                caller.event_step = 0
-                caller.event_timestamp = caller.timestamp
-        if caller.event is None:
-            header = struct.pack(
-                "!BBHII", 0x80, 8, caller.sequence, caller.timestamp, caller.index + 1
-            )
-            return header + _SILENCE
-        ending = caller.event_step >= EVENT_PACKETS
-        duration = min(caller.event_step + 1, EVENT_PACKETS + 1) * SAMPLES
-        marker = 0x80 if caller.event_step == 0 else 0
-        packet = struct.pack(
-            "!BBHIIBBH",
-            0x80,
-            marker | EVENT_PAYLOAD_TYPE,
-            caller.sequence,
-            caller.event_timestamp,
-            caller.index + 1,
-            caller.event,
-            (0x80 if ending else 0) | 10,
-            duration,
-        )
-        caller.event_step += 1
-        if caller.event_step == EVENT_PACKETS + EVENT_ENDS:
-            caller.event = None
-            caller.gap = KEY_GAP_PACKETS
-            if not caller.keys:
-                caller.keys = self._keys
-                caller.gap = self._pause_packets
-        return packet
+    def _settle_calls(self) -> None:
+        board, crowd = self._board, self._crowd
+        for call in board.begun:
+            self._outbox.aim(call.row, call.remote)
+            crowd.start(call.row, call.remote[1], call.script, call.delay)
+            self._live.append(call)
+            if call.stays < _FOREVER:
+                self._leaving.append(call)
+        for call in board.ended:
+            if call.answered:
+                if crowd.first_sound[call.row]:
+                    first = float(crowd.first_sound[call.row])
+                    self._report.first_packet.append(max(0.0, first - call.answered))
+                crowd.stop(call.row)
+            self._free.append(call.row)
+        if board.ended:
+            self._live = [call for call in self._live if not call.over]
+        board.begun.clear()
+        board.ended.clear()
 
-
-_SILENCE = bytes([0xD5]) * SAMPLES
+    def _place(self, script: int, *, delay: float, stays: float) -> None:
+        row = self._free.popleft()
+        self._placed += 1
+        port = self._ports[row // self._crowd.rows_of_part]
+        # The clock is read as late as can be: what we do before it is no wait of the caller's.
+        call = Call(self._placed, row, script, delay, stays, time.time())
+        self._board.invite(call, port)
 
 
-def _headers(text: str) -> dict[str, str]:
-    lines = text.split("\r\n\r\n", 1)[0].split("\r\n")[1:]
-    return {
-        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
-    }
+def _port_pair() -> tuple[socket.socket, socket.socket]:
+    """Sockets for RTP and, on the next port, for RTCP, which is taken and not looked at."""
+    while True:
+        rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        rtcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        rtp.bind(("127.0.0.1", 0))
+        try:
+            rtcp.bind(("127.0.0.1", rtp.getsockname()[1] + 1))
+        except (OSError, OverflowError):
+            rtp.close()
+            rtcp.close()
+            continue
+        rtp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        rtcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)  # the least there is
+        rtp.setblocking(False)
+        keep_arrival_times(rtp)
+        return rtp, rtcp
+
+
+def _overflowed(ports: set[int]) -> int:
+    """Datagrams that the sockets on these UDP ports had no room for."""
+    lines = Path("/proc/net/udp").read_text().splitlines()[1:]
+    fields = [line.split() for line in lines]
+    return sum(int(row[-1]) for row in fields if int(row[1].rpartition(":")[2], 16) in ports)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -1,4 +1,5 @@
-"""What a call's sound costs: two system calls a packet, the engine alone, a worker with sockets.
+"""What a call's sound costs: two system calls a packet, the engine alone, a worker with sockets,
+without io_uring and with it, and the same with SRTP.
 
 Every call plays a prompt and is sent two-way RTP, 20 ms packets of A-law. Prints a table and one
 line of JSON: CPU in milliseconds per call-second. `python -m benchmarks.media_engine --calls 200`
@@ -16,12 +17,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from pylibsrtp import Policy, Session
 from rich.console import Console
 from rich.table import Table
 
 from ivr.media import rtp
 from ivr.media.engine import Arrivals, Engine
-from ivr.media.session import Clip, MediaPool, MediaSettings, PromptBankFile, StreamParams
+from ivr.media.session import (
+    Clip,
+    MediaPool,
+    MediaSettings,
+    PromptBankFile,
+    SrtpKeys,
+    StreamParams,
+)
 from ivr.media.stream import TICK_MS
 
 PACKET_MS = 20
@@ -29,6 +38,10 @@ SAMPLES = 160
 BANK_SIZE = 8000 * 120
 PAYLOAD_TYPE = 8
 LATE_MS = 20.0
+SUITES = {
+    "AEAD_AES_128_GCM": (Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 28),
+    "AES_CM_128_HMAC_SHA1_80": (Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 30),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +136,13 @@ def cpu_seconds(pid: int) -> float:
 
 
 class Callers:
-    """All the callers in one socket: sends each call's packet every 20 ms, counts what comes."""
+    """All the callers in one socket: sends each call's packet every 20 ms, counts what comes.
 
-    def __init__(self, targets: list[tuple[str, int]]) -> None:
+    `secured`: what they send with, None for plain RTP.
+    """
+
+    def __init__(self, targets: list[tuple[str, int]], secured: Session | None = None) -> None:
+        self.secured = secured
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.setblocking(False)
@@ -150,7 +167,10 @@ class Callers:
                     time.sleep(wait)
                 self.late = max(self.late, time.monotonic() - deadline)
                 for index in part.tolist():
-                    self.socket.sendto(data[index].data, self.targets[index])
+                    packet = data[index].tobytes()
+                    if self.secured is not None:
+                        packet = self.secured.protect(packet)
+                    self.socket.sendto(packet, self.targets[index])
         return steps
 
     def drain(self) -> None:
@@ -163,20 +183,29 @@ class Callers:
 _SCRAP = bytearray(rtp.MAX_PACKET)
 
 
-async def worker_cost(calls: int, seconds: float) -> Cost:
-    """A worker process and `calls` callers on 127.0.0.1: CPU of the worker."""
+async def worker_cost(
+    calls: int, seconds: float, suite: str = "", *, io_uring: bool = True
+) -> Cost:
+    """A worker process and `calls` callers on 127.0.0.1: CPU of the worker. With SRTP of `suite`
+    where one is named."""
+    keys, secured = None, None
+    if suite:
+        profile, size = SUITES[suite]
+        keys = SrtpKeys(suite, os.urandom(size), os.urandom(size))
+        secured = Session(Policy(keys.theirs, Policy.SSRC_ANY_OUTBOUND, 0, profile))
     bank = os.memfd_create("bench")
     os.truncate(bank, 2 * BANK_SIZE)
     pool = await MediaPool.start(
-        MediaSettings(workers=1, port_rest=0.0), PromptBankFile(bank, BANK_SIZE)
+        MediaSettings(workers=1, port_rest=0.0, io_uring=io_uring), PromptBankFile(bank, BANK_SIZE)
     )
     os.close(bank)
     try:
         sessions = [await pool.open(lambda event: None) for _ in range(calls)]
-        callers = Callers([session.local for session in sessions])
+        callers = Callers([session.local for session in sessions], secured)
         remote = callers.socket.getsockname()
         for session in sessions:
-            session.configure(StreamParams(remote, None, "pcma", PAYLOAD_TYPE, PACKET_MS, {}))
+            params = StreamParams(remote, None, "pcma", PAYLOAD_TYPE, PACKET_MS, {}, keys=keys)
+            session.configure(params)
             session.play([Clip(0, BANK_SIZE)], barge_in=True)
         await pool.stats()  # once it answers, it has taken all of that
         callers.drain()
@@ -190,10 +219,11 @@ async def worker_cost(calls: int, seconds: float) -> Cost:
         callers.drain()
     finally:
         await pool.close()
+    kind = suite or ("" if io_uring else "without io_uring")
     missed = sum(stats.sent for stats in figures) - callers.received
     unheard = sent * calls - sum(stats.received for stats in figures)
     return Cost(
-        what="worker",
+        what=f"worker, {kind}" if kind else "worker",
         calls=calls,
         seconds=round(elapsed, 1),
         cpu_ms=round(1000 * used / calls / elapsed, 4),
@@ -214,7 +244,10 @@ def main() -> None:
     for calls in options.calls:
         costs.append(system_calls_cost(calls, options.seconds))
         costs.append(engine_cost(calls, options.seconds))
-        costs.append(asyncio.run(worker_cost(calls, options.seconds)))
+        costs.append(asyncio.run(worker_cost(calls, options.seconds, io_uring=False)))
+        costs += [
+            asyncio.run(worker_cost(calls, options.seconds, suite)) for suite in ("", *SUITES)
+        ]
     table = Table(title="CPU of a call's sound")
     for heading in ("what", "calls", "ms per call-second", "lost", "late ticks", "load late, ms"):
         table.add_column(heading, justify="left" if heading == "what" else "right")

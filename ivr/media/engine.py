@@ -7,7 +7,7 @@ which a clip ends) take Python per packet.
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,28 @@ from ivr.media.keys import KeyMerger
 from ivr.media.playout import Burst, Playout
 from ivr.media.quality import mean_opinion_score
 from ivr.media.reception import Reception
-from ivr.media.stream import Address, Clip, KeyPressed, PlayEnded, StreamParams, StreamStats, Way
+from ivr.media.stream import (
+    Address,
+    Clip,
+    Codec,
+    KeyPressed,
+    PlayEnded,
+    Spoke,
+    StreamParams,
+    StreamStats,
+    Way,
+)
+from ivr.media.tone_blocks import ALAW, ULAW
+from ivr.media.tones import ToneDetector
+from ivr.media.voice import VoiceDetector
 from ivr.wire import WireError
 
 REPORT_INTERVAL = 5.0
 """Seconds between RTCP reports on average (RFC 3550 section 6.2)."""
+
+_DEAF = -1
+_Event = KeyPressed | PlayEnded | Spoke
+_LAWS = {Codec.PCMA: ALAW, Codec.PCMU: ULAW}
 
 
 class NoSlot(Exception):  # noqa: N818 - a full engine is an answer, not a fault
@@ -32,14 +49,15 @@ class NoSlot(Exception):  # noqa: N818 - a full engine is an answer, not a fault
 class Arrivals:
     """Datagrams that came to RTP ports, in the order of arrival.
 
-    `data`: (M, rtp.MAX_PACKET) uint8; `lengths`: (M,) int64, bytes of each row; `slots`: M calls;
-    `sources`: M addresses, or None when each is where the call's RTP goes to (`Engine.peers`), as a
-    connected socket ensures.
+    `data`: (M, rtp.MAX_PACKET) uint8; `lengths`: (M,) int64, bytes of each row, below zero where
+    none came after all; `slots`: M calls, no one twice where `sources` is None; `sources`: M
+    addresses, or None when each is where the call's RTP goes to (`Engine.peers`), as a connected
+    socket ensures.
     """
 
     data: NDArray[np.uint8]
     lengths: NDArray[np.int64]
-    slots: Sequence[int]
+    slots: Sequence[int] | NDArray[np.int64]
     sources: Sequence[Address] | None
 
 
@@ -69,7 +87,7 @@ class _Call:
 
 
 class Engine:
-    """Up to `capacity` calls. `bank` and `entropy`: see `Playout`."""
+    """Up to `capacity` calls. `bank` and `entropy`: see `Playout`. `inband`: hear tones too."""
 
     def __init__(
         self,
@@ -77,16 +95,20 @@ class Engine:
         bank: NDArray[np.uint8],
         *,
         entropy: Callable[[int], bytes] = os.urandom,
+        inband: bool = True,
     ) -> None:
         self._entropy = entropy
+        self._tones = ToneDetector(capacity) if inband else None
+        self._voices = VoiceDetector(capacity)
         self._playout = Playout(capacity, bank, entropy)
         self._reception = Reception(capacity)
         self._calls: dict[int, _Call] = {}
         self._free = list(range(capacity - 1, -1, -1))
-        self._events: list[tuple[int, KeyPressed | PlayEnded]] = []
+        self._events: list[tuple[int, _Event]] = []
         self._holding: set[int] = set()  # slots whose telephone event is under way
         self._tick = 0
         self._sound_type = np.full(capacity, -1, np.int64)
+        self._law = np.full(capacity, _DEAF)  # how to decode what a call hears
         self._event_rate = np.zeros((capacity, 128), np.int64)  # Hz by payload type, 0: no event
         self._latched = np.zeros(capacity, np.bool_)
         self._report_due = np.full(capacity, np.inf)
@@ -131,6 +153,10 @@ class Engine:
         self._holding.discard(slot)
         self._events = [item for item in self._events if item[0] != slot]
         self._sound_type[slot] = -1
+        self._law[slot] = _DEAF
+        self._voices.forget(slot)
+        if self._tones is not None:
+            self._tones.forget(slot)
         self._event_rate[slot] = 0
         self._latched[slot] = False
         self._report_due[slot] = np.inf
@@ -138,7 +164,10 @@ class Engine:
         return stats, bye
 
     def configure(self, slot: int, params: StreamParams) -> None:
-        """Take over what was negotiated, at first or again; a new remote is latched anew."""
+        """Take over what was negotiated, at first or again; a new remote is latched anew.
+
+        Without a remote, sound goes to whoever is latched; nowhere before somebody is.
+        """
         call = self._calls[slot]
         call.params = params
         if params.remote is not None and params.remote != call.negotiated:
@@ -147,10 +176,11 @@ class Engine:
             self._latched[slot] = False
         self._sound_type[slot] = params.payload_type
         self._event_rate[slot] = 0
+        self._law[slot] = _LAWS[Codec(params.codec)] if params.receives else _DEAF
         if params.receives:
             for payload_type, rate in params.dtmf.items():
                 self._event_rate[slot, payload_type] = rate
-        self._playout.configure(slot, params)
+        self._playout.configure(slot, replace(params, remote=self.peers[slot]))
 
     def play(self, slot: int, number: int, clips: Sequence[Clip], *, barge_in: bool) -> None:
         """Play clips in place of what plays. Raises ValueError: a clip outside the bank."""
@@ -162,6 +192,13 @@ class Engine:
         self._playout.stop(slot)
         self._collect_ended()
 
+    def listen(self, slot: int, wanted: bool) -> None:
+        """Tell, once, when the caller talks from now on; or no more."""
+        if wanted:
+            self._voices.listen(slot)
+        else:
+            self._voices.forget(slot)
+
     def info_key(self, slot: int, key: str, duration: float, now: float) -> None:
         """A key that a SIP INFO brought, pressed for `duration` seconds."""
         keys = self._calls[slot].keys
@@ -171,17 +208,17 @@ class Engine:
     def receive(self, arrivals: Arrivals, now: float) -> None:
         """Take the datagrams that came to RTP ports by `now`. Never raises for what they hold."""
         packets = rtp.parse(arrivals.data, arrivals.lengths)
-        slots = np.fromiter(arrivals.slots, np.int64)
+        slots = np.asarray(arrivals.slots, np.int64)
         is_sound = packets.payload_type == self._sound_type[slots]
         event_rate = self._event_rate[slots, packets.payload_type]
         rows = np.flatnonzero(packets.valid)
-        self.malformed += len(slots) - len(rows)
+        self.malformed += int(np.count_nonzero(arrivals.lengths >= 0)) - len(rows)
         if arrivals.sources is None:
             self._latched[slots[rows]] = True
         else:
             expected = is_sound | (event_rate > 0)
             admitted = [
-                self._admit(arrivals.slots[row], arrivals.sources[row], bool(expected[row]))
+                self._admit(int(slots[row]), arrivals.sources[row], bool(expected[row]))
                 for row in rows.tolist()
             ]
             rows = rows[admitted]
@@ -189,15 +226,33 @@ class Engine:
         events = rows[np.flatnonzero(event_rate[rows])]
         if events.size:
             self._telephone_events(slots[events], packets, events, event_rate[events], now)
+        sounds = rows[is_sound[rows] & (self._law[slots[rows]] != _DEAF)]
+        if sounds.size:
+            self._hear(slots[sounds], packets, sounds, now)
+
+    def _hear(
+        self, slots: NDArray[np.int64], packets: rtp.Packets, rows: NDArray[np.int64], now: float
+    ) -> None:
+        """Take the sound in the rows of `packets`: tones, and voices where they are waited for."""
+        laws = self._law[slots]
+        if self._tones is not None:
+            self._tone_changes(self._tones.hear(slots, laws, packets, rows, now), now)
+        if self._voices.listens:
+            speaking = self._playout.is_playing(slots)
+            talking = self._voices.hear(slots, laws, packets, rows, speaking, now)
+            self._events += [(slot, Spoke()) for slot in talking]
 
     def _admit(self, slot: int, source: Address, expected: bool) -> bool:
         """Whether to hear `source`; latches to it where that is still open.
 
         The negotiated address is always right. Until it has sent, the first other one to send what
-        was agreed on (`expected`) is taken for it: that is what NAT makes of the address in SDP.
+        was agreed on (`expected`) is taken for it: that is what NAT makes of the address in SDP,
+        and how a phone is heard that names one which our sockets cannot reach.
         """
         call = self._calls[slot]
         if source == call.negotiated or (expected and not self._latched[slot]):
+            if self.peers[slot] is None and call.params is not None:
+                self._playout.configure(slot, replace(call.params, remote=source))
             self.peers[slot] = source
             self._latched[slot] = True
             return True
@@ -232,14 +287,22 @@ class Engine:
     def _apply(self, slot: int, changes: Sequence[rfc4733.KeyChange], now: float) -> None:
         call = self._calls[slot]
         for change in changes:
-            if not change.pressed:
-                call.keys.released(Way.RFC4733, now)
-            elif call.keys.pressed(Way.RFC4733, change.key, now):
-                self._key_pressed(slot, change.key, Way.RFC4733)
+            self._key_changed(slot, change, Way.RFC4733, now)
         if call.events.deadline is None:
             self._holding.discard(slot)
         else:
             self._holding.add(slot)
+
+    def _tone_changes(self, changes: Sequence[tuple[int, rfc4733.KeyChange]], now: float) -> None:
+        for slot, change in changes:
+            self._key_changed(slot, change, Way.INBAND, now)
+
+    def _key_changed(self, slot: int, change: rfc4733.KeyChange, way: Way, now: float) -> None:
+        keys = self._calls[slot].keys
+        if not change.pressed:
+            keys.released(way, now)
+        elif keys.pressed(way, change.key, now):
+            self._key_pressed(slot, change.key, way)
 
     def _key_pressed(self, slot: int, key: str, way: Way) -> None:
         self._events.append((slot, KeyPressed(key, way)))
@@ -254,9 +317,16 @@ class Engine:
         self._tick = number
         for slot in [*self._holding]:
             self._apply(slot, self._calls[slot].events.advance(now), now)
+        if self._tones is not None:
+            self._tone_changes(self._tones.advance(now), now)
         bursts = self._playout.tick(number)
         self._collect_ended()
         return bursts
+
+    def to_read(self, number: int) -> NDArray[np.int64]:
+        """The slots whose datagrams are wanted at tick `number`: each at every second tick or so,
+        in step with its packets where it sends that often, so that ticks share the work."""
+        return self._playout.in_step(number, self.next_tick(number))
 
     def next_tick(self, number: int) -> int:
         """The tick to take after `number`: one at which no packet is due is left out.
@@ -265,8 +335,8 @@ class Engine:
         """
         return number + 1 if self._playout.is_due(number + 1) else number + 2
 
-    def events(self) -> list[tuple[int, KeyPressed | PlayEnded]]:
-        """Keys and ends of plays with their slots, in order, since the last asking."""
+    def events(self) -> list[tuple[int, _Event]]:
+        """Keys, ends of plays and who talks, with their slots, in order, since the last asking."""
         events, self._events = self._events, []
         return events
 
@@ -280,7 +350,10 @@ class Engine:
             mos = mean_opinion_score(lost / (received + lost), jitter, call.params.ptime_ms)
         sent, _ = self._playout.sent(slot)
         ways = frozenset(way.value for way in call.keys.ways)
-        return StreamStats(sent, received, lost, round(jitter, 2), mos, ways, call.strangers)
+        rejects = {} if self._tones is None else self._tones.rejects(slot)
+        return StreamStats(
+            sent, received, lost, round(jitter, 2), mos, ways, call.strangers, rejects
+        )
 
     def receive_rtcp(self, slot: int, data: bytes, source: Address, now: float) -> None:
         """Take a datagram that came to the call's RTCP port. Never raises for what it holds."""

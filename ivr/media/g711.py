@@ -23,7 +23,7 @@ def _expand_ulaw() -> NDArray[np.int16]:
 
 
 def _compress(expanded: NDArray[np.int16], silence: int) -> NDArray[np.uint8]:
-    """For each 16-bit sample (index: sample + 32768) the code whose value is nearest."""
+    """For each 16-bit sample (index: its bits as an unsigned number) the nearest value's code."""
     order = np.argsort(expanded, kind="stable")
     levels = expanded[order].astype(np.int32)
     samples = np.arange(-32768, 32768)
@@ -31,7 +31,7 @@ def _compress(expanded: NDArray[np.int16], silence: int) -> NDArray[np.uint8]:
     nearer = upper - (samples - levels[upper - 1] < levels[upper] - samples)
     codes = order[nearer].astype(np.uint8)
     codes[32768] = silence
-    return codes
+    return np.roll(codes, 32768)
 
 
 ALAW_TO_LINEAR = _expand_alaw()
@@ -44,12 +44,12 @@ _LINEAR_TO_ULAW = _compress(ULAW_TO_LINEAR, ULAW_SILENCE)
 
 def encode_alaw(samples: NDArray[np.int16]) -> NDArray[np.uint8]:
     """A-law codes of 16-bit samples, same shape."""
-    return _LINEAR_TO_ALAW[samples.astype(np.int32) + 32768]
+    return _LINEAR_TO_ALAW.take(samples.view(np.uint16))
 
 
 def encode_ulaw(samples: NDArray[np.int16]) -> NDArray[np.uint8]:
     """µ-law codes of 16-bit samples, same shape."""
-    return _LINEAR_TO_ULAW[samples.astype(np.int32) + 32768]
+    return _LINEAR_TO_ULAW.take(samples.view(np.uint16))
 
 
 def decode_alaw(codes: NDArray[np.uint8]) -> NDArray[np.int16]:

@@ -14,6 +14,11 @@ WINDOW = 0.8
 Wider than the 0.5 s after which a lost INFO is sent again (RFC 3261 timer T1).
 """
 
+TAIL = 0.060
+"""Seconds after the end of an event in which its tone may still be heard: a true second press has
+a pause of 40 ms, and 30 ms of tone before it is known.
+"""
+
 _REMEMBERED = 32
 _LONGEST_INFO = 10.0  # s: an INFO's own duration counts up to this
 
@@ -29,20 +34,34 @@ class KeyMerger:
     """Absorbs what one way repeats of another; the same way twice is two presses.
 
     Each press waits for every other way to bring it once, the oldest first, so that "11" heard
-    twice in two ways is two digits in whatever order the four arrive.
+    twice in two ways is two digits in whatever order the four arrive. But a tone that breaks off
+    and goes on while its event lasts, as where a gateway mutes it late, is one press.
     """
 
     def __init__(self) -> None:
         self.ways: set[Way] = set()
         self._presses: list[_Press] = []
         self._held: dict[Way, _Press] = {}
+        self._tone: _Press | None = None  # the press that a tone brought last
 
     def pressed(self, way: Way, key: str, now: float) -> bool:
         """A key went down; True when it is a press not heard yet."""
-        press, is_new = self._match(way, key, now)
+        tone = self._tone
+        if way is Way.INBAND and tone is not None and self._lasts(tone, key, now):
+            press, is_new = tone, False
+        else:
+            press, is_new = self._match(way, key, now)
+        if way is Way.INBAND:
+            self._tone = press
         press.end = None
         self._held[way] = press
         return is_new
+
+    def _lasts(self, tone: _Press, key: str, now: float) -> bool:
+        """Whether a tone is that of a press that it brought already, whose event is not over."""
+        if tone.key != key or Way.RFC4733 not in tone.ways:
+            return False
+        return tone.end is None or now <= tone.end + TAIL
 
     def released(self, way: Way, now: float) -> None:
         """The key that `way` held is up."""

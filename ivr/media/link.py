@@ -29,6 +29,8 @@ class Setup(msgspec.Struct, tag=True, frozen=True):
     port_rest: float
     capacity: int
     bank_size: int
+    io_uring: bool
+    inband: bool
 
 
 class Open(msgspec.Struct, tag=True, frozen=True):
@@ -51,6 +53,11 @@ class Stop(msgspec.Struct, tag=True, frozen=True):
     call: int
 
 
+class Listen(msgspec.Struct, tag=True, frozen=True):
+    call: int
+    wanted: bool
+
+
 class InfoKey(msgspec.Struct, tag=True, frozen=True):
     call: int
     key: str
@@ -68,12 +75,19 @@ class AskLoad(msgspec.Struct, tag=True, frozen=True):
     request: int
 
 
-CallOrder = Configure | Play | Stop | InfoKey | Close
-Order = Setup | Open | AskLoad | CallOrder
+class AskStreams(msgspec.Struct, tag=True, frozen=True):
+    request: int
+    calls: tuple[int, ...]
+
+
+CallOrder = Configure | Play | Stop | Listen | InfoKey | Close
+Order = Setup | Open | AskLoad | AskStreams | CallOrder
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
-    """The worker can take calls."""
+    """The worker can take calls. `batches`: it has a ring for the packets of many at once."""
+
+    batches: bool
 
 
 class Opened(msgspec.Struct, tag=True, frozen=True):
@@ -103,22 +117,42 @@ class Ended(msgspec.Struct, tag=True, frozen=True):
     barged: bool
 
 
+class Talks(msgspec.Struct, tag=True, frozen=True):
+    """See `stream.Spoke`."""
+
+    call: int
+
+
 class Closed(msgspec.Struct, tag=True, frozen=True):
     call: int
     stats: StreamStats
 
 
 class Load(msgspec.Struct, tag=True, frozen=True):
+    """See `session.WorkerStats`."""
+
     request: int
+    clock: float
+    busy_seconds: float
+    lateness: list[int]
+    memory: int
     calls: int
     ports: int
     resting: int
     late_ticks: int
     unsent: int
     malformed: int
+    srtp_dropped: dict[str, int]
 
 
-Report = Ready | Opened | NotOpened | Pressed | Ended | Closed | Load
+class Streams(msgspec.Struct, tag=True, frozen=True):
+    """The figures so far of those calls asked for that there are."""
+
+    request: int
+    stats: dict[int, StreamStats]
+
+
+Report = Ready | Opened | NotOpened | Pressed | Ended | Talks | Closed | Load | Streams
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -27,6 +27,7 @@ from ivr.media.stream import (
 SAMPLES_PER_TICK = SAMPLE_RATE * TICK_MS // 1000
 CROWD = 512
 """Calls that send at one and the same tick before the next ones are given another."""
+_EVERY = 2  # ticks: how often each call is to be read
 _MAX_SAMPLES = SAMPLE_RATE * MAX_PTIME_MS // 1000
 _MAX_PERIOD = MAX_PTIME_MS // TICK_MS
 FIRST_SILENCE = SAMPLE_RATE // 5
@@ -81,6 +82,8 @@ class Playout:
             [np.zeros(0, np.int64) for _ in range(period)] for period in range(1, _MAX_PERIOD + 1)
         ]
         self._beats: dict[int, tuple[int, int]] = {}  # period and phase of each slot that sends
+        self._out_of_step = np.zeros(capacity, np.bool_)  # open, and sends less often or nothing
+        self._others_at = -_EVERY  # the tick at which those were last in turn
         self._payload_type = np.zeros(capacity, np.uint8)
         self._codec = np.zeros(capacity, np.int64)  # 0 A-law, 1 µ-law
         self._ssrc = np.zeros(capacity, np.uint32)
@@ -100,8 +103,10 @@ class Playout:
         """Begin a call in a free slot: new identifiers, silence first."""
         random = np.frombuffer(self._entropy(10), np.uint8)
         self._ssrc[slot], self._timestamp[slot] = random[:8].view(np.uint32)
-        self._sequence[slot] = random[8:].view(np.uint16)[0]
+        # Below 2^15: a first packet lost does not cost SRTP the count of wraps (RFC 3711 §3.3.1).
+        self._sequence[slot] = random[8:].view(np.uint16)[0] & 0x7FFF
         self._first_silence[slot] = FIRST_SILENCE
+        self._out_of_step[slot] = True
         self._sent[slot] = self._octets[slot] = 0
 
     def close(self, slot: int) -> None:
@@ -109,6 +114,7 @@ class Playout:
         self._playing[slot] = False
         self._plays.pop(slot, None)
         self._stop_sending(slot)
+        self._out_of_step[slot] = False
 
     def configure(self, slot: int, params: StreamParams) -> None:
         """Send as agreed from the next tick on; a play under way goes on in the new codec."""
@@ -128,12 +134,14 @@ class Playout:
         phase = _free_phase([len(slots) for slots in senders])
         senders[phase] = np.append(senders[phase], slot)
         self._beats[slot] = period, phase
+        self._out_of_step[slot] = period > _EVERY
 
     def _stop_sending(self, slot: int) -> None:
         if slot in self._beats:
             period, phase = self._beats.pop(slot)
             slots = self._senders[period - 1][phase]
             self._senders[period - 1][phase] = slots[slots != slot]
+            self._out_of_step[slot] = True
 
     def play(self, slot: int, number: int, clips: Sequence[Clip], *, barge_in: bool) -> None:
         """Play clips one after the other in place of what plays. ValueError: not in the bank."""
@@ -156,6 +164,10 @@ class Playout:
         if (play := self._plays.get(slot)) is not None and play.barge_in:
             self.stop(slot, barged=True)
 
+    def is_playing(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the slots have a prompt under way."""
+        return self._playing[slots]
+
     def ended(self) -> list[tuple[int, PlayEnded]]:
         """The plays that are over, with their slots, since the last asking."""
         ended, self._ended = self._ended, []
@@ -168,6 +180,15 @@ class Playout:
             for period, senders in enumerate(self._senders, 1)
             if (slots := senders[number % period]).size
         ]
+
+    def in_step(self, number: int, following: int) -> NDArray[np.int64]:
+        """Slots that send a packet at tick `number`, and in turn those that send none or few: when
+        it is asked at each tick, no open slot waits longer than two. `following`: the next one."""
+        parts = [senders[number % len(senders)] for senders in self._senders[:_EVERY]]
+        if following - self._others_at > _EVERY:
+            self._others_at = number
+            parts.append(np.flatnonzero(self._out_of_step))
+        return np.concatenate(parts)
 
     def is_due(self, number: int) -> bool:
         """Whether any packet is due at tick `number`."""

@@ -5,9 +5,9 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,11 +20,15 @@ from ivr.media.stream import (
     NoPortsLeft,
     NoWorker,
     PlayEnded,
+    Spoke,
     StreamStats,
 )
 
 ANSWER_TIMEOUT = 3.0
 """Seconds in which a worker answers; one that does not is taken for dead and replaced."""
+ANSWER_SLICES = 6
+FIRST = -10
+"""The nice value of workers: what they do has the nearest deadlines, and takes the least time."""
 START_TIMEOUT = 10.0
 """Seconds in which a new one comes up."""
 
@@ -38,7 +42,9 @@ class MediaSettings:
     closed to new calls after its call; `capacity`: calls that one worker takes at most.
 
     `port_range`: the lowest and highest port, shared out among the workers; (0, 0) lets the system
-    choose.
+    choose. `io_uring`: use it where the system has it. `inband`: hear keys as tones in the sound
+    too. `cpus`: those that the workers keep to, one each in turn; none: wherever there is room.
+    `nice`: their priority (setpriority(2)); None: `FIRST` where the system lets us have it.
     """
 
     workers: int
@@ -46,6 +52,10 @@ class MediaSettings:
     host: str = "127.0.0.1"
     port_rest: float = 5.0
     capacity: int = 4096
+    io_uring: bool = True
+    cpus: Sequence[int] = ()
+    nice: int | None = None
+    inband: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,8 @@ class WorkerProcess(asyncio.Protocol):
     def __init__(self, bank_size: int) -> None:
         self.bank_size = bank_size
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.batches = False
+        """Whether it sends and reads the packets of many calls in one system call."""
         self.lost = asyncio.Event()
         """Set when the worker is dead or given up: it takes no call any more."""
         self._opening: dict[int, asyncio.Future[Address]] = {}
@@ -72,8 +84,9 @@ class WorkerProcess(asyncio.Protocol):
         self._process: asyncio.subprocess.Process | None = None
         self._transport: asyncio.Transport | None = None
         self._closing: dict[int, asyncio.Future[StreamStats]] = {}
-        self._asking: dict[int, asyncio.Future[link.Load]] = {}
+        self._asking: dict[int, asyncio.Future[Any]] = {}
         self._requests = 0
+        self._orders = bytearray()
         self._frames = link.Frames()
         self._reports = msgspec.msgpack.Decoder(link.Report)
 
@@ -100,6 +113,8 @@ class WorkerProcess(asyncio.Protocol):
                     # The work is one thread's; a second one only fights it for the clock.
                     env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
                 )
+            undo.callback(worker._process.kill)
+            _set_apart(worker._process.pid, settings, share)
             ours.setblocking(False)
             await loop.create_unix_connection(lambda: worker, sock=ours)
             undo.pop_all()
@@ -112,6 +127,8 @@ class WorkerProcess(asyncio.Protocol):
                 port_rest=settings.port_rest,
                 capacity=settings.capacity,
                 bank_size=bank.size,
+                io_uring=settings.io_uring,
+                inband=settings.inband,
             )
         )
         try:
@@ -145,8 +162,11 @@ class WorkerProcess(asyncio.Protocol):
         self._transport = None
         self.lost.set()
         lost = NoWorker("the media worker is gone")
-        waiting: list[asyncio.Future[None] | asyncio.Future[Address] | asyncio.Future[link.Load]]
-        waiting = [self.ready, *self._opening.values(), *self._asking.values()]
+        waiting: list[asyncio.Future[Any]] = [
+            self.ready,
+            *self._opening.values(),
+            *self._asking.values(),
+        ]
         for answer in waiting:
             if not answer.done():
                 answer.set_exception(lost)
@@ -159,7 +179,8 @@ class WorkerProcess(asyncio.Protocol):
 
     def _take(self, report: link.Report) -> None:
         match report:
-            case link.Ready():
+            case link.Ready(batches):
+                self.batches = batches
                 _resolve(self.ready, None)
             case link.Opened(call, local):
                 _resolve(self._opening.get(call), local)
@@ -170,9 +191,11 @@ class WorkerProcess(asyncio.Protocol):
                 self._tell(self._listeners.get(call), KeyPressed(key, way))
             case link.Ended(call, play, clips_begun, barged):
                 self._tell(self._listeners.get(call), PlayEnded(play, clips_begun, barged))
+            case link.Talks(call):
+                self._tell(self._listeners.get(call), Spoke())
             case link.Closed(call, stats):
                 _resolve(self._closing.get(call), stats)
-            case link.Load(request):
+            case link.Load(request) | link.Streams(request):
                 _resolve(self._asking.get(request), report)
 
     def _tell(self, listener: Listener | None, event: MediaEvent) -> None:
@@ -187,10 +210,20 @@ class WorkerProcess(asyncio.Protocol):
             )
 
     def send(self, order: link.Order) -> None:
-        """Queue one order; void once the worker is lost."""
+        """Queue one order; void once the worker is lost.
+
+        It leaves with the others of the same round of the loop: each write wakes the worker, which
+        goes first, so that this process stands still meanwhile.
+        """
+        if not self._orders:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._orders += link.encode(order)
+
+    def _flush(self) -> None:
+        orders, self._orders = self._orders, bytearray()
         if self._transport is None:
             return
-        self._transport.write(link.encode(order))
+        self._transport.write(orders)
         if self._transport.get_write_buffer_size() > link.MAX_BACKLOG:
             self.kill()
 
@@ -228,11 +261,20 @@ class WorkerProcess(asyncio.Protocol):
 
     async def ask_load(self) -> link.Load:
         """What it is doing just now. Raises `NoWorker`."""
+        load: link.Load = await self._ask(link.AskLoad)
+        return load
+
+    async def ask_streams(self, calls: Sequence[int]) -> Mapping[int, StreamStats]:
+        """The figures so far of those of these calls that it has. Raises `NoWorker`."""
+        streams: link.Streams = await self._ask(lambda each: link.AskStreams(each, tuple(calls)))
+        return streams.stats
+
+    async def _ask(self, order: Callable[[int], link.AskLoad | link.AskStreams]) -> Any:
         self._requests += 1
         request = self._requests
         asking = self._asking[request] = asyncio.get_running_loop().create_future()
         try:
-            self.send(link.AskLoad(request))
+            self.send(order(request))
             return await self._answer(asking)
         finally:
             del self._asking[request]
@@ -240,12 +282,14 @@ class WorkerProcess(asyncio.Protocol):
     async def _answer(self, answer: asyncio.Future[_Answer]) -> _Answer:
         if self._transport is None:
             raise NoWorker("the media worker is gone")
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT):
-                return await answer
-        except TimeoutError:
-            self.kill()
-            raise NoWorker("the media worker does not answer") from None
+        # In slices, so that a time in which this process itself stood still counts for one only:
+        # what was answered meanwhile is read before the next is over.
+        for _ in range(ANSWER_SLICES):
+            done, _ = await asyncio.wait([answer], timeout=ANSWER_TIMEOUT / ANSWER_SLICES)
+            if done:
+                return answer.result()
+        self.kill()
+        raise NoWorker("the media worker does not answer")
 
     def kill(self) -> None:
         """End the process and everything that waits for it."""
@@ -258,6 +302,7 @@ class WorkerProcess(asyncio.Protocol):
     async def stop(self) -> None:
         """Close the link, which is how the process is told to end, and see it gone."""
         if self._transport is not None:
+            self._flush()
             self._transport.close()
         if self._process is None:
             return
@@ -267,6 +312,18 @@ class WorkerProcess(asyncio.Protocol):
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+
+
+def _set_apart(pid: int, settings: MediaSettings, share: int) -> None:
+    """Give a worker its CPU and its priority. Raises OSError: there is no such CPU here, or we may
+    not raise a priority."""
+    if settings.cpus:
+        os.sched_setaffinity(pid, {settings.cpus[share % len(settings.cpus)]})
+    if settings.nice is not None:
+        os.setpriority(os.PRIO_PROCESS, pid, settings.nice)
+    else:
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, pid, FIRST)
 
 
 def _resolve(answer: "asyncio.Future[_Answer] | None", value: _Answer) -> None:

@@ -3,7 +3,6 @@
 State is one array per quantity, indexed by the call's slot; arrivals of a tick are taken together.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from ivr.media.rtp import Packets, sequence_distance, timestamp_distance
 from ivr.media.stream import SAMPLE_RATE
+from ivr.media.turns import Turns
 
 MAX_DROPOUT = 3000
 """Packets: a jump ahead by less is loss (RFC 3550 A.1)."""
@@ -37,7 +37,7 @@ class Reception:
     """Sequence, loss, duplicates and jitter of (capacity,) sources."""
 
     def __init__(self, capacity: int) -> None:
-        self._first = np.zeros(capacity, np.int64)  # see _turns
+        self._turns = Turns(capacity)
         self._ssrc = np.full(capacity, _NOBODY)  # so it is before the first packet
         self._highest = np.zeros(capacity, np.int64)  # extended: cycles << 16 | sequence
         self._base = np.zeros(capacity, np.int64)  # extended, of the source's first packet
@@ -56,7 +56,8 @@ class Reception:
     def open(self, slot: int) -> None:
         """Forget what the slot's last call left."""
         for state in vars(self).values():
-            state[slot] = 0
+            if isinstance(state, np.ndarray):
+                state[slot] = 0
         self._ssrc[slot] = _NOBODY
         self._arrival[slot] = -np.inf
 
@@ -75,21 +76,11 @@ class Reception:
         counted.
         """
         sequence, timestamp, ssrc = packets.sequence, packets.timestamp, packets.ssrc
-        for turn in self._turns(slots):
+        for turn in self._turns.of(slots):
             taken = rows[turn]
             self._update_once(
                 slots[turn], sequence[taken], timestamp[taken], ssrc[taken], sound[turn], now
             )
-
-    def _turns(self, slots: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-        """Indices of `slots` in as many turns as it takes for no call to come twice in one."""
-        waiting = np.arange(len(slots))
-        while waiting.size:
-            # Of what is written to one place the last stays: backwards, a call's first packet.
-            self._first[slots[waiting[::-1]]] = waiting[::-1]
-            comes = self._first[slots[waiting]] == waiting
-            yield waiting[comes]
-            waiting = waiting[~comes]
 
     def _update_once(
         self,

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ivr.media import link
@@ -16,6 +16,7 @@ from ivr.media.process import (
 )
 from ivr.media.rfc4733 import KEYS
 from ivr.media.stream import (
+    LATENESS_BOUNDS,
     Address,
     Clip,
     KeyPressed,
@@ -25,11 +26,14 @@ from ivr.media.stream import (
     NoPortsLeft,
     NoWorker,
     PlayEnded,
+    Spoke,
+    SrtpKeys,
     StreamParams,
     StreamStats,
 )
 
 __all__ = [
+    "LATENESS_BOUNDS",
     "Clip",
     "KeyPressed",
     "MediaEvent",
@@ -42,6 +46,8 @@ __all__ = [
     "NoWorker",
     "PlayEnded",
     "PromptBankFile",
+    "Spoke",
+    "SrtpKeys",
     "StreamParams",
     "StreamStats",
     "WorkerStats",
@@ -54,17 +60,28 @@ _SETTLED = 10.0  # seconds of life after which a worker's death is a new story f
 
 @dataclass(frozen=True, slots=True)
 class WorkerStats:
-    """One worker just now: calls, pairs of ports in use and at rest; and since its start: ticks
-    that came late, packets the system would not send, datagrams that were no RTP or RTCP.
+    """One worker just now: calls, pairs of ports in use and at rest, resident bytes; and since its
+    start: ticks that came over 10 ms late, packets the system would not send, datagrams that were
+    no RTP or RTCP, and datagrams of secured calls that were dropped, by reason (`srtp.Drop`).
+
+    `share` numbers the workers from 0 on, and one that replaces another has its number. At `clock`
+    (its monotonic seconds) its ticks had taken `busy_seconds`. `lateness[i]`: ticks that began at
+    most `LATENESS_BOUNDS[i]` seconds late, and later than the bound before; the last, all others.
     """
 
+    share: int
     pid: int
+    clock: float
+    busy_seconds: float
+    lateness: Sequence[int]
+    memory: int
     calls: int
     ports: int
     resting: int
     late_ticks: int
     unsent: int
     malformed: int
+    srtp_dropped: Mapping[str, int]
 
 
 class MediaSession:
@@ -100,6 +117,13 @@ class MediaSession:
         """Silence from the next packet on."""
         self._order(link.Stop(self._call))
 
+    def listen(self, wanted: bool) -> None:
+        """Have `Spoke` told, once, when the caller talks from now on; or no more.
+
+        What comes while we play, or right after, is not listened to: it may be our echo.
+        """
+        self._order(link.Listen(self._call, wanted))
+
     def info_key(self, key: str, duration_ms: int) -> None:
         """A key that SIP INFO brought: merged with those of RTP, it stops a play as they do.
 
@@ -108,6 +132,11 @@ class MediaSession:
         if len(key) != 1 or key not in KEYS:
             raise ValueError("not a key of a telephone")
         self._order(link.InfoKey(self._call, key, max(0, duration_ms) / 1000))
+
+    @property
+    def carrier(self) -> tuple[WorkerProcess, int]:
+        """The worker that carries it, and its number there."""
+        return self._worker, self._call
 
     async def close(self) -> StreamStats:
         """End the call's sound; its figures. No event comes after; doing it again is the same."""
@@ -159,6 +188,11 @@ class MediaPool:
         """The live workers' processes."""
         return [worker.pid for worker in self._workers.values() if not worker.lost.is_set()]
 
+    @property
+    def batches(self) -> bool:
+        """Whether every worker sends and reads the packets of many calls in one system call."""
+        return all(worker.batches for worker in self._workers.values())
+
     async def open(self, listener: Listener) -> MediaSession:
         """A session on the least loaded worker that has a port.
 
@@ -191,22 +225,46 @@ class MediaPool:
 
     async def stats(self) -> list[WorkerStats]:
         """What each live worker is doing; one that does not answer is left out."""
-        workers = list(self._workers.values())
+        workers = list(self._workers.items())
         loads = await asyncio.gather(
-            *(worker.ask_load() for worker in workers), return_exceptions=True
+            *(worker.ask_load() for _, worker in workers), return_exceptions=True
         )
         return [
             WorkerStats(
+                share,
                 worker.pid,
+                load.clock,
+                load.busy_seconds,
+                load.lateness,
+                load.memory,
                 load.calls,
                 load.ports,
                 load.resting,
                 load.late_ticks,
                 load.unsent,
                 load.malformed,
+                load.srtp_dropped,
             )
-            for worker, load in zip(workers, loads, strict=True)
+            for (share, worker), load in zip(workers, loads, strict=True)
             if isinstance(load, link.Load)
+        ]
+
+    async def sounds(self, sessions: Sequence[MediaSession]) -> list[StreamStats | None]:
+        """The figures so far of each of these calls; None where its worker does not tell."""
+        calls: dict[WorkerProcess, list[int]] = {}
+        for session in sessions:
+            worker, call = session.carrier
+            calls.setdefault(worker, []).append(call)
+        asked = (worker.ask_streams(numbers) for worker, numbers in calls.items())
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        stats = {
+            worker: answer
+            for worker, answer in zip(calls, told, strict=True)
+            if not isinstance(answer, BaseException)
+        }
+        return [
+            stats.get(worker, {}).get(call)
+            for worker, call in (session.carrier for session in sessions)
         ]
 
     async def close(self) -> None:

@@ -10,6 +10,8 @@ SAMPLE_RATE = 8000
 TICK_MS = 10
 """The engine's step; every ptime is a multiple of it."""
 MAX_PTIME_MS = 60
+LATENESS_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+"""Seconds: between them the ticks of a worker are counted by how late they began."""
 
 
 class Codec(StrEnum):
@@ -40,13 +42,24 @@ class NoWorker(NoMedia):
 
 
 @dataclass(frozen=True, slots=True)
+class SrtpKeys:
+    """What sound is secured with: the crypto-suite by its name in SDP (RFC 4568), and the master
+    key and salt of each side. Masked in every repr."""
+
+    suite: str
+    ours: bytes = field(repr=False)
+    theirs: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class StreamParams:
     """What offer and answer agreed on (RFC 3264), seen from our side.
 
-    `remote`: where RTP goes, None while held. `remote_rtcp`: where RTCP goes when it is not the
-    port after RTP's. `codec`: "pcma" or "pcmu", sent as `payload_type`. `ptime_ms`: 10 to 60, a
-    multiple of 10. `dtmf`: payload type of telephone-event → its clock rate in Hz. `sends` and
-    `receives`: whether our side does. Raises ValueError on anything else.
+    `remote`: where RTP goes, None while held or when our sockets cannot reach it. `remote_rtcp`:
+    where RTCP goes when it is not the port after RTP's. `codec`: "pcma" or "pcmu", sent as
+    `payload_type`. `ptime_ms`: 10 to 60, a multiple of 10. `dtmf`: payload type of telephone-event
+    → its clock rate in Hz. `sends` and `receives`: whether our side does. `keys`: of SRTP, None
+    for plain RTP. Raises ValueError on anything else.
     """
 
     remote: Address | None
@@ -57,6 +70,7 @@ class StreamParams:
     dtmf: Mapping[int, int]
     sends: bool = True
     receives: bool = True
+    keys: SrtpKeys | None = None
 
     def __post_init__(self) -> None:
         Codec(self.codec)
@@ -86,7 +100,8 @@ class StreamStats:
     `sent`, `received`: RTP packets; `lost`: those that never came (RFC 3550 A.3); `jitter_ms`:
     RFC 3550 A.8, arrivals known to the grain of 20 ms; `mos`: 1 to 4.5, or 0 when nothing was
     received (`quality.mean_opinion_score`); `ways`: how keys were heard; `strangers`: packets
-    dropped because they came from somebody else.
+    dropped because they came from somebody else; `rejects`: how often something in the sound began
+    like a key and was none, by `tones.Reject`.
     """
 
     sent: int = 0
@@ -96,6 +111,7 @@ class StreamStats:
     mos: float = 0.0
     ways: frozenset[str] = frozenset()
     strangers: int = 0
+    rejects: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +135,13 @@ class PlayEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoke:
+    """The caller talks, while somebody listened whether they do."""
+
+
+@dataclass(frozen=True, slots=True)
 class MediaLost:
     """The worker that carried the call is gone; nothing more is sent or heard."""
 
 
-MediaEvent = KeyPressed | PlayEnded | MediaLost
+MediaEvent = KeyPressed | PlayEnded | Spoke | MediaLost

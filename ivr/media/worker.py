@@ -4,6 +4,7 @@ Started by `session.MediaPool` as `python -m ivr.media.worker LINK BANK`, two in
 the link to the front, and the memory that holds the prompts. It exits when the front is gone.
 """
 
+import bisect
 import contextlib
 import dataclasses
 import gc
@@ -16,23 +17,24 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Iterable
+from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from ivr.media import link, rtcp, rtp
-from ivr.media.engine import Arrivals, Datagram, Engine, NoSlot
-from ivr.media.playout import Burst
-from ivr.media.ports import PortPair, PortPool
+from ivr.media import link
+from ivr.media.engine import Engine, NoSlot
+from ivr.media.lines import Line, Lines
+from ivr.media.ports import PortPool
 from ivr.media.stream import (
+    LATENESS_BOUNDS,
     TICK_MS,
     Address,
     KeyPressed,
     NoPortsLeft,
     PlayEnded,
+    Spoke,
     StreamParams,
 )
 
@@ -40,8 +42,6 @@ TICK = TICK_MS / 1000
 MAX_CATCH_UP = 0.25
 """Seconds: a worker that was stopped for longer goes on from now instead of sending it all."""
 
-_BATCH = 1024  # datagrams handed to the engine at once
-_ROUNDS = 16  # datagrams of one call in one tick: a flood on one port must not starve the others
 _REPORT_TICKS = 20  # RTCP goes out a few calls at a time: the first of a batch costs the most
 _READ = 65536
 
@@ -50,28 +50,12 @@ class FrontGone(Exception):  # noqa: N818 - the way this process is told to end
     """The front closed the link, or stopped reading it."""
 
 
-_Heard = TypeVar("_Heard", int, tuple[int, Address])
-_Ears = dict[int, tuple[Callable[[memoryview], _Heard], int]]
-"""By descriptor: how to read a datagram into memory, and whose it is (slot)."""
-
-
-@dataclass(slots=True)
-class _Line:
-    """One call's sockets. `connection` is the one for `remote`; `ports.rtp` is for the rest."""
-
-    call: int
-    slot: int
-    ports: PortPair
-    remote: Address | None = None
-    connection: socket.socket | None = None
-
-
 class Worker:
     """Orders come in on `front`, reports go out on it; calls are pumped every tick."""
 
     def __init__(self, front: socket.socket, setup: link.Setup, bank: mmap.mmap) -> None:
         self._front = front
-        self._engine = Engine(setup.capacity, np.frombuffer(bank, np.uint8))
+        self._engine = Engine(setup.capacity, np.frombuffer(bank, np.uint8), inband=setup.inband)
         self._ports = PortPool(
             setup.host,
             setup.port_range,
@@ -79,30 +63,19 @@ class Worker:
             shares=setup.shares,
             rest=setup.port_rest,
         )
-        self._by_call: dict[int, _Line] = {}
-        self._by_slot: dict[int, _Line] = {}
-        self._by_rtcp: dict[int, _Line] = {}
-        # Bound methods at hand: the two loops that run for every packet look nothing else up.
-        self._senders: dict[int, Callable[[bytes], int]] = {}
-        self._peers: _Ears[int] = {}
-        self._anyone: _Ears[tuple[int, Address]] = {}
-        self._peers_poll, self._anyone_poll, self._rtcp_poll = (select.epoll() for _ in range(3))
-        memory = memoryview(bytearray(_BATCH * rtp.MAX_PACKET))
-        self._rows = np.frombuffer(memory, np.uint8).reshape(_BATCH, rtp.MAX_PACKET)
-        self._row_views = [
-            memory[begin : begin + rtp.MAX_PACKET]
-            for begin in range(0, len(memory), rtp.MAX_PACKET)
-        ]
+        self._lines = Lines(self._engine, setup.capacity, io_uring=setup.io_uring)
+        self._by_call: dict[int, Line] = {}
         self._reports_at = 0  # tick
         self._backlog = bytearray()
         self._late_ticks = 0
-        self._unsent = 0
+        self._lateness = [0] * (len(LATENESS_BOUNDS) + 1)
+        self._busy_seconds = 0.0
         self._orders = msgspec.msgpack.Decoder(link.Order)
         self._frames = link.Frames()
 
     def run(self) -> None:
         """Serve until the front is gone (`FrontGone`)."""
-        self._report(link.Ready())
+        self._report(link.Ready(batches=self._lines.batches))
         self._flush()
         doorbell = select.epoll()
         doorbell.register(self._front, select.EPOLLIN)
@@ -122,10 +95,15 @@ class Worker:
             else:
                 if late > TICK:
                     self._late_ticks += 1
+                self._lateness[bisect.bisect_left(LATENESS_BOUNDS, late)] += 1
                 if late > MAX_CATCH_UP:
                     following += int(late / TICK)
                 number = following
                 self._tick(number, now)
+                self._busy_seconds += time.monotonic() - now
+                # One that is always late would else be deaf, and be taken for dead.
+                if time.monotonic() > start + (number + 1) * TICK:
+                    self._read_orders()
             self._ports.advance(time.monotonic())
             self._flush()
 
@@ -136,108 +114,14 @@ class Worker:
         return None if deadline is None else max(0.0, deadline - now)
 
     def _tick(self, number: int, now: float) -> None:
-        self._receive_rtcp(now)
-        self._drain(self._peers_poll, self._peers, self._hear_peers, now)
-        self._drain(self._anyone_poll, self._anyone, self._hear_anyone, now)
+        self._lines.read(number, now)
         for burst in self._engine.tick(number, now):
-            self._send_rtp(burst)
+            self._lines.send(burst)
         if number >= self._reports_at:
             self._reports_at = number + _REPORT_TICKS
             for datagram in self._engine.reports(now, time.time()):
-                self._send_rtcp(datagram)
+                self._lines.send_rtcp(datagram)
         self._report_events()
-
-    def _send_rtp(self, burst: Burst) -> None:
-        senders = self._senders
-        packets: list[bytes] = burst.data.view(f"V{burst.data.shape[1]}").ravel().tolist()
-        for slot, packet in zip(burst.slots.tolist(), packets, strict=True):
-            try:
-                senders[slot](packet)
-            except OSError:
-                self._send_again(slot, packet)
-
-    def _send_again(self, slot: int, packet: bytes) -> None:
-        """Send what failed: the fault may be what ICMP told of an earlier packet."""
-        try:
-            self._senders[slot](packet)
-        except OSError:
-            self._unsent += 1  # no route, or a full buffer: the packet is lost
-
-    def _drain(
-        self,
-        poll: select.epoll,
-        ears: _Ears[_Heard],
-        hear: Callable[[list[int], list[_Heard], float], None],
-        now: float,
-    ) -> None:
-        """Read what has come, in rounds of one datagram per socket; `hear` gets it in batches."""
-        views = self._row_views
-        slots: list[int] = []
-        heard: list[_Heard] = []
-        for _ in range(_ROUNDS):
-            readable = poll.poll(0, _BATCH - len(heard))
-            if not readable:
-                break
-            for descriptor, _ in readable:
-                receive, slot = ears[descriptor]
-                try:
-                    heard.append(receive(views[len(heard)]))
-                except OSError:
-                    continue
-                slots.append(slot)
-            if len(heard) == _BATCH:
-                hear(slots, heard, now)
-                slots, heard = [], []
-        if heard:
-            hear(slots, heard, now)
-
-    def _hear_peers(self, slots: list[int], lengths: list[int], now: float) -> None:
-        data = self._rows[: len(slots)]
-        self._engine.receive(Arrivals(data, np.fromiter(lengths, np.int64), slots, None), now)
-
-    def _hear_anyone(self, slots: list[int], heard: list[tuple[int, Address]], now: float) -> None:
-        data = self._rows[: len(slots)]
-        lengths = np.fromiter((length for length, _ in heard), np.int64)
-        sources = [source[:2] for _, source in heard]
-        self._engine.receive(Arrivals(data, lengths, slots, sources), now)
-        for slot in set(slots):
-            self._follow(self._by_slot[slot])
-
-    def _follow(self, line: _Line) -> None:
-        """Connect the call to where its RTP goes to, where that has changed."""
-        remote = self._engine.peers[line.slot]
-        if remote is None or remote == line.remote:
-            return
-        self._disconnect(line)
-        line.remote = remote
-        try:
-            connection = line.ports.connect(remote)
-        except OSError:
-            # No route for now, or no descriptor: the socket that hears anyone does it all.
-            self._senders[line.slot] = lambda packet: line.ports.rtp.sendto(packet, remote)
-            return
-        line.connection = connection
-        self._senders[line.slot] = connection.send
-        self._peers[connection.fileno()] = (connection.recv_into, line.slot)
-        self._peers_poll.register(connection, select.EPOLLIN)
-
-    def _disconnect(self, line: _Line) -> None:
-        if line.connection is not None:
-            self._peers_poll.unregister(line.connection)
-            del self._peers[line.connection.fileno()]
-            line.connection.close()
-            line.connection = None
-
-    def _receive_rtcp(self, now: float) -> None:
-        for descriptor, _ in self._rtcp_poll.poll(0, _BATCH):
-            line = self._by_rtcp[descriptor]
-            with contextlib.suppress(OSError):
-                data, source = line.ports.rtcp.recvfrom(rtcp.MAX_PACKET)
-                self._engine.receive_rtcp(line.slot, data, source[:2], now)
-
-    def _send_rtcp(self, datagram: Datagram) -> None:
-        with contextlib.suppress(OSError):
-            self._by_slot[datagram.slot].ports.rtcp.sendto(datagram.data, datagram.destination)
 
     def _read_orders(self) -> None:
         try:
@@ -258,6 +142,8 @@ class Worker:
                 self._open(call, now)
             case link.AskLoad(request):
                 self._report_load(request)
+            case link.AskStreams(request, calls):
+                self._report_streams(request, calls)
             case link.Setup():
                 raise link.LinkError("set up twice")
             case _:
@@ -265,15 +151,18 @@ class Worker:
                 if (line := self._by_call.get(order.call)) is not None:
                     self._obey_for(line, order, now)
 
-    def _obey_for(self, line: _Line, order: link.CallOrder, now: float) -> None:
+    def _obey_for(self, line: Line, order: link.CallOrder, now: float) -> None:
         match order:
             case link.Configure(_, params):
+                self._lines.secure(line, params.keys)
                 self._engine.configure(line.slot, self._reachable(params))
-                self._follow(line)
+                self._lines.follow(line)
             case link.Play(_, play, clips, barge_in):
                 self._engine.play(line.slot, play, clips, barge_in=barge_in)
             case link.Stop():
                 self._engine.stop(line.slot)
+            case link.Listen(_, wanted):
+                self._engine.listen(line.slot, wanted)
             case link.InfoKey(_, key, duration):
                 self._engine.info_key(line.slot, key, duration, now)
             case link.Close():
@@ -282,14 +171,24 @@ class Worker:
     def _report_load(self, request: int) -> None:
         load = link.Load(
             request=request,
+            clock=time.monotonic(),
+            busy_seconds=self._busy_seconds,
+            lateness=self._lateness,
+            memory=_resident_bytes(),
             calls=self._engine.calls,
             ports=self._ports.in_use,
             resting=self._ports.resting,
             late_ticks=self._late_ticks,
-            unsent=self._unsent,
+            unsent=self._lines.unsent,
             malformed=self._engine.malformed,
+            srtp_dropped={drop.value: count for drop, count in self._lines.drops.items()},
         )
         self._report(load)
+
+    def _report_streams(self, request: int, calls: Iterable[int]) -> None:
+        lines = [line for call in calls if (line := self._by_call.get(call)) is not None]
+        stats = {line.call: self._engine.stats(line.slot) for line in lines}
+        self._report(link.Streams(request, stats))
 
     def _open(self, call: int, now: float) -> None:
         try:
@@ -303,24 +202,15 @@ class Worker:
             self._ports.release(ports, now)
             self._report(link.NotOpened(call))
             return
-        line = _Line(call, slot, ports)
-        self._by_call[call] = self._by_slot[slot] = line
-        self._by_rtcp[ports.rtcp.fileno()] = line
-        self._anyone[ports.rtp.fileno()] = (ports.rtp.recvfrom_into, slot)
-        self._anyone_poll.register(ports.rtp, select.EPOLLIN)
-        self._rtcp_poll.register(ports.rtcp, select.EPOLLIN)
+        self._by_call[call] = self._lines.open(call, slot, ports)
         self._report(link.Opened(call, (ports.rtp.getsockname()[0], ports.port)))
 
-    def _close(self, line: _Line, now: float) -> None:
+    def _close(self, line: Line, now: float) -> None:
         stats, bye = self._engine.close(line.slot, now, time.time())
         if bye is not None:
-            self._send_rtcp(bye)
-        self._disconnect(line)
-        self._anyone_poll.unregister(line.ports.rtp)
-        self._rtcp_poll.unregister(line.ports.rtcp)
-        self._senders.pop(line.slot, None)
-        del self._by_call[line.call], self._by_slot[line.slot]
-        del self._anyone[line.ports.rtp.fileno()], self._by_rtcp[line.ports.rtcp.fileno()]
+            self._lines.send_rtcp(bye)
+        self._lines.close(line)
+        del self._by_call[line.call]
         self._ports.release(line.ports, now)
         self._report(link.Closed(line.call, stats))
         if not self._by_call:
@@ -350,12 +240,14 @@ class Worker:
 
     def _report_events(self) -> None:
         for slot, event in self._engine.events():
-            call = self._by_slot[slot].call
+            call = self._lines[slot].call
             match event:
                 case KeyPressed(key, way):
                     self._report(link.Pressed(call, key, way))
                 case PlayEnded(play, clips_begun, barged):
                     self._report(link.Ended(call, play, clips_begun, barged))
+                case Spoke():
+                    self._report(link.Talks(call))
 
     def _report(self, report: link.Report) -> None:
         """Put it with what `run` sends once a round: each send wakes the front."""
@@ -374,6 +266,14 @@ class Worker:
         del self._backlog[:sent]
         if len(self._backlog) > link.MAX_BACKLOG:
             raise FrontGone
+
+
+def _resident_bytes() -> int:
+    """What this process has in memory; 0 where the system does not tell it the way Linux does."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
 
 
 def _first_order(front: socket.socket) -> link.Setup:

@@ -11,7 +11,7 @@ import pytest
 from ivr.media import rtcp
 from ivr.media.engine import Engine, NoSlot
 from ivr.media.playout import CROWD, Burst
-from ivr.media.stream import Address, Clip, KeyPressed, PlayEnded, StreamParams
+from ivr.media.stream import Address, Clip, KeyPressed, PlayEnded, Spoke, StreamParams
 from tests.media.packets import PEER, SILENCE, arrivals, event, mixed, packet
 
 BANK_SIZE = 4000
@@ -51,7 +51,7 @@ class Line:
     def play(self, *clips: Clip, barge_in: bool = True, number: int = 1) -> None:
         self.engine.play(self.slot, number, clips, barge_in=barge_in)
 
-    def events(self) -> list[KeyPressed | PlayEnded]:
+    def events(self) -> list[KeyPressed | PlayEnded | Spoke]:
         events = self.engine.events()
         assert all(slot == self.slot for slot, _ in events)
         return [event for _, event in events]
@@ -65,11 +65,18 @@ def sound(packets: Sequence[bytes]) -> bytes:
     return b"".join(data[12:] for data in packets)
 
 
+def test_the_sequence_wraps() -> None:
+    line = Line()
+    line.engine._playout._sequence[line.slot] = 65_534  # ten minutes later
+    packets = line.run(100)
+    assert [int.from_bytes(data[2:4], "big") for data in packets[:4]] == [65_534, 65_535, 0, 1]
+
+
 def test_the_first_packets_octet_by_octet() -> None:
     line = Line(random=struct.pack("=IIH", 0xAABBCCDD, 2**32 - 160, 65535))
     first, second = line.run(40)
-    assert first[:12] == struct.pack("!BBHII", 0x80, 0x88, 65535, 0, 0xAABBCCDD)
-    assert second[:12] == struct.pack("!BBHII", 0x80, 0x08, 0, 160, 0xAABBCCDD)
+    assert first[:12] == struct.pack("!BBHII", 0x80, 0x88, 32767, 0, 0xAABBCCDD)
+    assert second[:12] == struct.pack("!BBHII", 0x80, 0x08, 32768, 160, 0xAABBCCDD)
     assert first[12:] == second[12:] == SILENCE
 
 
@@ -166,7 +173,7 @@ def test_a_hold_sends_nothing_and_the_prompt_goes_on_after_it() -> None:
     line = Line()
     line.play(Clip(0, 1600))
     line.run(300)
-    for held in (replace(PARAMS, sends=False), replace(PARAMS, remote=None)):
+    for held in (replace(PARAMS, sends=False), replace(PARAMS, remote=None, sends=False)):
         line.engine.configure(line.slot, held)
         assert line.run(500) == []
     line.engine.configure(line.slot, PARAMS)
@@ -418,6 +425,20 @@ def test_the_same_address_in_a_re_invite_keeps_what_nat_made_of_it() -> None:
     assert line.engine.peers[line.slot] == NAT
 
 
+def test_a_phone_that_names_an_address_out_of_reach_is_answered_where_it_sends_from() -> None:
+    line = Line(replace(PARAMS, remote=None))
+    line.play(Clip(0, 1600))
+    assert line.run(100) == [], "nobody knows where to"
+    line.hear(packet(1, 0), source=NAT)
+    silence, prompt = line.run(200), line.run(200)
+    assert sound(silence) == SILENCE * 10
+    assert sound(prompt) == ALAW[:1600].tobytes(), "the prompt has waited"
+    line.engine.configure(line.slot, replace(PARAMS, remote=None))  # a session refresh
+    assert line.run(100)
+    line.engine.configure(line.slot, replace(PARAMS, remote=None, sends=False))
+    assert line.run(100) == []
+
+
 def test_figures_of_a_call() -> None:
     line = Line()
     for number in range(50):
@@ -507,3 +528,34 @@ def test_keys_do_not_show() -> None:
     line = Line()
     line.hear(event(1, 0, "9", 160))
     assert "9" not in repr(line.events())
+
+
+@pytest.mark.parametrize("ptime", [10, 20, 30, 60, None])
+def test_every_call_is_read_every_20_ms_whether_it_sends_or_not(ptime: int | None) -> None:
+    engine = Engine(8, np.concatenate([ALAW, ULAW]))
+    slots = [engine.open(0.0, "cname") for _ in range(8)]
+    for slot in slots[:4]:
+        if ptime is not None:
+            engine.configure(slot, replace(PARAMS, ptime_ms=ptime))
+    last = dict.fromkeys(slots, 0)
+    number = 0
+    while number < 40:
+        number = engine.next_tick(number)
+        read = engine.to_read(number).tolist()
+        assert len(set(read)) == len(read)
+        for slot in read:
+            assert number - last[slot] <= 2
+            last[slot] = number
+        engine.tick(number, number / 100)
+    assert min(last.values()) >= 39
+
+
+def test_a_row_in_which_nothing_came_is_no_packet() -> None:
+    engine = Engine(2, np.concatenate([ALAW, ULAW]))
+    slots = np.array([engine.open(0.0, "cname") for _ in range(2)])
+    for slot in slots.tolist():
+        engine.configure(slot, PARAMS)
+    came = arrivals(0, [packet(1, 0), packet(2, 160)], PEER)
+    engine.receive(replace(came, slots=slots, sources=None, lengths=np.array([172, -11])), 0.0)
+    assert [engine.stats(slot).received for slot in slots.tolist()] == [1, 0]
+    assert engine.malformed == 0

@@ -4,19 +4,22 @@ import msgspec
 import pytest
 
 from ivr.media import link
-from ivr.media.stream import Clip, StreamParams, StreamStats
+from ivr.media.stream import Clip, SrtpKeys, StreamParams, StreamStats
+
+KEYS = SrtpKeys("AES_CM_128_HMAC_SHA1_80", b"o" * 30, b"t" * 30)
 
 ORDERS: list[link.Order] = [
-    link.Setup("127.0.0.1", (0, 0), 0, 1, 5.0, 10, 100),
+    link.Setup("127.0.0.1", (0, 0), 0, 1, 5.0, 10, 100, True, True),
     link.Open(1),
     link.Configure(
         1, StreamParams(("192.0.2.1", 4000), None, "pcmu", 0, 30, {96: 16000}, sends=False)
     ),
+    link.Configure(1, StreamParams(None, None, "pcma", 8, 20, {}, keys=KEYS)),
     link.Play(1, 2, (Clip(0, 100), Clip(50, 20)), True),
     link.InfoKey(1, "9", 0.25),
 ]
 REPORTS: list[link.Report] = [
-    link.Ready(),
+    link.Ready(True),
     link.Opened(1, ("127.0.0.1", 4000)),
     link.Pressed(1, "9", "inband"),
     link.Closed(1, StreamStats(sent=3, ways=frozenset({"info"}))),
@@ -48,3 +51,5 @@ def test_a_message_too_long_is_refused_before_it_is_read() -> None:
 def test_keys_do_not_show() -> None:
     assert "9" not in repr(link.InfoKey(1, "9", 0.25))
     assert "9" not in repr(link.Pressed(1, "9", "info"))
+    assert "oooo" not in repr(ORDERS)
+    assert "tttt" not in repr(ORDERS)
