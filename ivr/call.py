@@ -7,18 +7,16 @@ the sound by `_on_media`. Both only note what happened; the call's own task acts
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
 
-from auth_core import AuthService
-from ivr.config import Config, LineSection
+from ivr.config import LineSection
 from ivr.dialplan.collector import Collector
-from ivr.dialplan.interpreter import CallContext, Ending, Run
-from ivr.dialplan.phone import CallEnded, Collected, Entry
-from ivr.dialplan.schema import Dialplan
+from ivr.dialplan.interpreter import CallContext, Ending, Facts, Run
+from ivr.dialplan.phone import CallEnded, Collected, Entry, TransferOutcome
 from ivr.media.session import (
     Clip,
     KeyPressed,
@@ -28,13 +26,17 @@ from ivr.media.session import (
     MediaSession,
     NoMedia,
     PlayEnded,
+    Spoke,
 )
 from ivr.negotiation import Agreement, NoCommonCodec, check_offer
-from ivr.prompts import PromptBank
 from ivr.records import CallRecord, EndReason, masked_caller, shown_prompt
 from ivr.sip import events
-from ivr.sip.sdp import Capabilities
+from ivr.sip.sdp import Capabilities, SecureSound
 from ivr.sip.user_agent import UserAgent
+from ivr.tally import Tally
+from ivr.traces import NoTracer, Tracer
+from ivr.trunks import Trunk
+from ivr.version import Version
 from ivr.wire import WireError
 
 log = structlog.get_logger(__name__)
@@ -44,8 +46,9 @@ RETRY_AFTER = 5
 LAST_SYLLABLE = 0.2
 # How long a worker may take to say which prompts it had begun when a call ends.
 SILENCE_TIMEOUT = 0.2
-# RFC 3515 sets no limit to a transfer; a caller should not wait longer for it to fail.
-TRANSFER_TIMEOUT = 60.0
+# The statuses by which an advisor's side says why nobody came.
+BUSY = frozenset({486, 600})
+NO_ANSWER = frozenset({408, 480, 487, 504})
 
 _REASON_OF_ENDING = {
     Ending.COMPLETED: EndReason.COMPLETED,
@@ -57,12 +60,11 @@ _REASON_OF_ENDING = {
 class House:
     """What every call of a server shares. `pump` sends what the user agent has pending."""
 
-    config: Config
     agent: UserAgent
     pool: MediaPool
-    bank: PromptBank
-    people: AuthService
     pump: Callable[[], None]
+    tally: Tally = field(default_factory=Tally)
+    tracer: Tracer = field(default_factory=NoTracer)
 
 
 class _Refused(Exception):  # noqa: N818 - an outcome, not an error
@@ -78,18 +80,35 @@ class Call:
     """One call, from its INVITE until nothing of it is left. Implements `dialplan.phone.Phone`."""
 
     def __init__(
-        self, invited: events.Invited, line: LineSection, plan: Dialplan, house: House
+        self,
+        invited: events.Invited,
+        line: LineSection,
+        trunk: Trunk,
+        version: Version,
+        house: House,
     ) -> None:
         self.id = invited.call
+        self.trunk = trunk.name
+        self.plan = line.dialplan
+        self.facts: Facts | None = None
+        """Of the run of the dialplan, once it has begun."""
+        self.version = version
         caller = masked_caller(invited.caller) if invited.caller else None
         self.record = CallRecord(
-            invited.call_id, line.number, caller, datetime.now(UTC), caf=line.caf
+            invited.call_id,
+            line.number,
+            caller,
+            datetime.now(UTC),
+            caf=line.caf,
+            version=version.id,
         )
         self._invited = invited
         self._line = line
-        self._plan = plan
+        self._trunk = trunk
         self._house = house
-        self._log = log.bind(call_id=invited.call_id, line=line.number)
+        self._log = log.bind(call_id=invited.call_id, line=line.number, trunk=trunk.name)
+        self._trace = house.tracer.call(self.record, trunk=trunk.name, dialplan=line.dialplan)
+        self._sound = version.config.media
         self._media: MediaSession | None = None
         self._agreement: Agreement | None = None
         self._language: str = line.language
@@ -102,13 +121,24 @@ class Call:
         # A key may start the next play before the end of the last one has been told.
         self._plays: dict[int, Sequence[str]] = {}
         self._play_may_stop = False
-        self._transfer_status: int | None = None
+        self._transfer: events.Referred | None = None
+
+    @property
+    def media(self) -> MediaSession | None:
+        """Its sound, once there is some."""
+        return self._media
+
+    @property
+    def sound(self) -> tuple[str, bool] | None:
+        """The codec in use, and whether it is secured; None before both sides have agreed."""
+        return self._agreement.sound if self._agreement else None
 
     # The life of a call.
 
     async def live(self) -> None:
         """Answer, run the dialplan, and leave nothing behind. `record` is complete at the end."""
         reason = EndReason.FAILED
+        self._log.info("call came", caller=self.record.caller, version=self.version.id)
         try:
             await self._answer()
             reason = await self._converse()
@@ -137,7 +167,9 @@ class Call:
         """200 to the INVITE; returns when both sides have agreed on the sound. Or `_Refused`."""
         house, offer = self._house, self._invited.sdp
         capabilities = Capabilities(
-            codecs=house.config.media.codecs, telephone_event="rfc4733" in house.config.media.dtmf
+            codecs=self._sound.codecs,
+            telephone_event="rfc4733" in self._sound.dtmf,
+            secure_sound=SecureSound(self._trunk.secure_sound),
         )
         try:
             if offer is not None:
@@ -146,8 +178,10 @@ class Call:
             raise _Refused(400, EndReason.BAD_OFFER) from error
         except NoCommonCodec as error:
             raise _Refused(488, EndReason.NO_COMMON_CODEC) from error
-        house.agent.ring(self.id, time.monotonic())
-        house.pump()
+        notice_first = bool(self._line.notice) and offer is not None
+        if not notice_first:
+            house.agent.ring(self.id, time.monotonic())
+            house.pump()
         try:
             self._media = await house.pool.open(self._on_media)
         except NoMedia as error:
@@ -157,16 +191,27 @@ class Call:
         self._agreement = Agreement(self._media, capabilities, self._sound_host())
         body = self._agreement.offer() if offer is None else self._agreement.answer(offer)
         self._agreed = offer is not None
+        if notice_first:
+            house.agent.progress(self.id, body, time.monotonic())
+            house.pump()
+            await self._play_notice()
         house.agent.accept(self.id, body, time.monotonic())
         house.pump()
         self.record.answered = datetime.now(UTC)
-        self._log.info("call answered")
+        self._trace.answered()
+        self._log.info("call answered", version=self.version.id)
         while not self._agreed:
             await self._something()
+        if self._line.notice and not notice_first:
+            await self._play_notice()  # without an offer nothing can be heard before the 200
+
+    async def _play_notice(self) -> None:
+        """What the law wants said: no key stops it, and none that is pressed meanwhile counts."""
+        await self.play(self._line.notice, barge_in=False, discard_keys=True)
 
     def _sound_host(self) -> str:
-        config, flow = self._house.config, self._invited.flow
-        return config.media.advertised_ip or config.sip.advertised_host or flow.local[0]
+        by_hand = self._sound.advertised_ip or self.version.config.sip.advertised_host
+        return by_hand or self._invited.flow.local[0]
 
     async def _converse(self) -> EndReason:
         context = CallContext(
@@ -177,19 +222,28 @@ class Call:
             hours=self._line.hours,
             advisor=self._line.advisor,
             caller=self._invited.caller or None,
-            trunk=self._invited.flow.remote[0],
+            trunk=self._trunk.name,
         )
-        run = Run(self._plan, self, self._house.people, context)
+        version = self.version
+        plan = version.plans[self.plan]
+        run = Run(plan, self, version.people, context, self._entered)
+        self.facts = facts = run.facts
         try:
             await run.run()
         finally:
-            facts = run.facts
+            self.record.plan, self.record.node = self.plan, facts.node
+            self.record.lost_password = facts.lost_password
             self.record.authenticated = facts.authenticated
             self.record.matricule = facts.masked_matricule
             self.record.caf = facts.caf or self.record.caf
             self.record.transferred_to = facts.transferred_to
-        ending = run.facts.end_reason
+        ending = facts.end_reason
         return EndReason.FAILED if ending is None else _REASON_OF_ENDING[ending]
+
+    def _entered(self, node: str) -> None:
+        plan = self.version.plans[self.plan]
+        self._trace.entered(node, waits=plan.nodes[node].asks)
+        self._house.tally.entered[self.plan, node] += 1
 
     async def _leave(self, reason: EndReason) -> None:
         if not self._far_end_left:
@@ -199,6 +253,7 @@ class Call:
             await self._silence(self._media)
             stats = await self._media.close()
             self.record.dtmf = sorted(stats.ways)
+            self.record.dtmf_rejects = dict(stats.rejects)
             self.record.rtp = {
                 "sent": stats.sent,
                 "received": stats.received,
@@ -208,6 +263,8 @@ class Call:
             }
         self.record.ended = datetime.now(UTC)
         self.record.end_reason = reason
+        self._house.tally.call_ended(self.record, self.trunk)
+        self._trace.ended(self.record)
         self._log.info("call ended", end_class=reason.end_class, end_reason=reason)
 
     async def _silence(self, media: MediaSession) -> None:
@@ -233,6 +290,11 @@ class Call:
             case events.NotAcknowledged():
                 self._far_end_left = True
                 self._end(EndReason.NOT_ACKNOWLEDGED)
+            case events.SessionExpired():
+                self._far_end_left = True
+                self._end(EndReason.SIGNALLING_LOST)
+            case events.OfferAnswered(sdp=answer):
+                self._take_answer(answer)
             case events.Confirmed(sdp=answer):
                 if answer is not None:
                     self._take_answer(answer)
@@ -241,10 +303,14 @@ class Call:
             case events.Offered(sdp=offer):
                 self._take_offer(offer)
             case events.InfoReceived(key=key, duration_ms=duration):
-                if self._media is not None and "info" in self._house.config.media.dtmf:
+                if self._media is not None and "info" in self._sound.dtmf:
                     self._media.info_key(key, duration)
-            case events.Referred(status=status):
-                self._transfer_status = status
+            case events.ReferProgress(status=status):
+                self._log.info("transfer goes on", status=status)
+            case events.Referred():
+                self._log.info("transfer ended", status=event.status, refused=event.refused)
+                self.record.transfer_status = event.status
+                self._transfer = event
                 self._changed.set()
 
     def _take_answer(self, answer: bytes) -> None:
@@ -287,6 +353,8 @@ class Call:
                 if play == self._play:
                     self._play = None
                     self._collector.prompt_ended(time.monotonic())
+            case Spoke():
+                self._collector.spoke()
             case MediaLost():
                 self._end(EndReason.MEDIA_LOST)
         self._changed.set()
@@ -315,20 +383,36 @@ class Call:
         if answer is None and prompts and not collector.keying:
             collector.prompt_started(time.monotonic())
             self._start(prompts, may_stop=True)
-        while answer is None:
-            await self._something(until=collector.next_deadline())
-            answer = collector.advance(time.monotonic())
+        with self._listening(entry.voice and answer is None):
+            while answer is None:
+                await self._something(until=collector.next_deadline())
+                answer = collector.advance(time.monotonic())
         return answer
 
-    async def transfer(self, target: str, headers: Sequence[tuple[str, str]] = ()) -> bool:
+    @contextlib.contextmanager
+    def _listening(self, wanted: bool) -> Iterator[None]:
+        """Listen meanwhile whether the caller talks."""
+        if wanted and self._media is not None:
+            self._media.listen(True)
+        yield
+        if wanted and self._media is not None:
+            self._media.listen(False)
+
+    async def transfer(
+        self, target: str, headers: Sequence[tuple[str, str]] = ()
+    ) -> TransferOutcome:
         self._check()
-        self._transfer_status = None
-        deadline = time.monotonic() + TRANSFER_TIMEOUT
+        self._transfer = None
         self._house.agent.refer(self.id, target, time.monotonic(), headers=headers)
         self._house.pump()
-        while self._transfer_status is None and time.monotonic() < deadline:
-            await self._something(until=deadline)
-        return self._transfer_status is not None and 200 <= self._transfer_status < 300
+        with contextlib.suppress(CallEnded):  # often by a BYE on the heels of the good news
+            while self._transfer is None:
+                await self._something()
+        if self._transfer is None:
+            raise CallEnded
+        outcome = _outcome(self._transfer)
+        self._house.tally.transfers[outcome] += 1
+        return outcome
 
     async def hang_up(self) -> None:
         while self._play is not None:
@@ -341,7 +425,8 @@ class Call:
         """Begin to play; `_play` is None again when it is over."""
         if self._media is None:
             raise CallEnded
-        clips = [Clip(*self._house.bank.clip(self._language, prompt)) for prompt in prompts]
+        bank = self.version.prompts
+        clips = [Clip(*bank.clip(self._language, prompt)) for prompt in prompts]
         self._play_may_stop = may_stop
         self._play = self._media.play(clips, barge_in=False)
         self._plays[self._play] = prompts
@@ -364,3 +449,13 @@ class Call:
     def _check(self) -> None:
         if self._over is not None:
             raise CallEnded
+
+
+def _outcome(transfer: events.Referred) -> TransferOutcome:
+    if 200 <= transfer.status < 300:
+        return TransferOutcome.TAKEN
+    if transfer.refused:
+        return TransferOutcome.NOT_POSSIBLE
+    if transfer.status in BUSY:
+        return TransferOutcome.BUSY
+    return TransferOutcome.NO_ANSWER if transfer.status in NO_ANSWER else TransferOutcome.REFUSED

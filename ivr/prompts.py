@@ -1,14 +1,12 @@
-"""What the voice says: catalogues of texts and recordings, as one array ready to send.
+"""What the voice says: catalogues of texts, and recordings.
 
 `prompts/<language>/catalogue.yaml` maps each prompt's id to its text, `prompts/<language>/<id>.wav`
-is its recording. All recordings stand end to end in the bank, encoded once as A-law and as µ-law,
-so that playing is copying. `ivr.recordings` makes and checks them.
+is its recording. `ivr.recordings` makes and checks them; `ivr.prompt_bank` has them ready to send.
 """
 
-import os
 import warnings
 import wave
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ import soxr
 import yaml
 
 from auth_core.yamlfile import Fault, YamlFaults, read
-from ivr.media import g711
 
 LANGUAGES = ("fr", "en")
 RATE = 8000  # samples a second, as G.711 has them
@@ -36,52 +33,18 @@ class PromptError(Exception):
         self.fault = fault
 
 
-class PromptBank:
-    """Every prompt of every language, encoded, end to end.
+def load_recordings(
+    folder: Path, languages: Sequence[str] = LANGUAGES
+) -> dict[tuple[str, str], Samples]:
+    """The recordings that the catalogues of `languages` call for, by (language, prompt id).
 
-    `alaw` and `ulaw` have the same length; byte n of each is sample n at 8 kHz (G.711).
+    Raises `PromptError`.
     """
-
-    __slots__ = ("_clips", "alaw", "ulaw")
-
-    def __init__(self, recordings: Mapping[tuple[str, str], Samples]) -> None:
-        """`recordings`: int16 samples at 8 kHz by (language, prompt id)."""
-        self._clips: dict[tuple[str, str], tuple[int, int]] = {}
-        offset = 0
-        for key, samples in recordings.items():
-            self._clips[key] = (offset, len(samples))
-            offset += len(samples)
-        # One by one: each stays in the processor's cache, all at once take twice as long.
-        self.alaw = b"".join(g711.encode_alaw(sound).tobytes() for sound in recordings.values())
-        self.ulaw = b"".join(g711.encode_ulaw(sound).tobytes() for sound in recordings.values())
-
-    @classmethod
-    def load(cls, folder: Path, languages: Sequence[str] = LANGUAGES) -> "PromptBank":
-        """Read the catalogues and recordings of `languages`. Raises `PromptError`."""
-        recordings = {}
-        for language in languages:
-            for prompt in catalogue(folder, language):
-                recordings[language, prompt] = read_recording(folder / language / f"{prompt}.wav")
-        return cls(recordings)
-
-    def clip(self, language: str, prompt: str) -> tuple[int, int]:
-        """(offset, length) of a prompt in `alaw` and `ulaw`, in samples. Raises KeyError."""
-        return self._clips[language, prompt]
-
-    def ids(self, language: str) -> frozenset[str]:
-        """The prompts there are in a language."""
-        return frozenset(prompt for spoken, prompt in self._clips if spoken == language)
-
-    def memfd(self) -> tuple[int, int]:
-        """(descriptor, size) of a memory file: `size` bytes of A-law, then `size` of µ-law.
-
-        The caller owns the descriptor; processes it is passed to map it, and share its pages.
-        """
-        descriptor = os.memfd_create("prompts")
-        with open(descriptor, "wb", closefd=False) as memory:
-            memory.write(self.alaw)
-            memory.write(self.ulaw)
-        return descriptor, len(self.alaw)
+    return {
+        (language, prompt): read_recording(folder / language / f"{prompt}.wav")
+        for language in languages
+        for prompt in catalogue(folder, language)
+    }
 
 
 def catalogue(folder: Path, language: str) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Making the recordings that the catalogues call for, and checking those that are there.
 
 `prompts/<language>/built.yaml` remembers of each recording which text it says and which file it
-was (both as hashes). So a studio's WAV dropped in place of one is recognised and never
-overwritten, and a text that changed after its recording is seen.
+was (both as hashes), and when it was made. So a studio's WAV dropped in place of one is recognised
+and never overwritten, and a text that changed after its recording is seen.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import wave
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ import numpy as np
 import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
 from auth_core.yamlfile import Fault
 from ivr.prompts import CATALOGUE, LANGUAGES, RATE, PromptError, Samples, catalogue, read_recording
@@ -51,6 +51,8 @@ class Recording:
     text: str
     file: Path
     state: State
+    made: date | None
+    """When it was recorded or built, as far as is known; None while it is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """What built.yaml remembers of a recording: hashes of its text and of its file."""
+    """What built.yaml remembers of a recording: hashes of its text and of its file, and its day."""
 
     text: str
     wav: str
+    made: date | None
     studio: bool = False
 
 
@@ -94,10 +97,11 @@ def build(
         try:
             for recording in recordings:
                 if recording.state is State.STUDIO:
-                    memories[recording.prompt] = _memory(recording, studio=True)
+                    memories[recording.prompt] = _memory(recording, recording.made, studio=True)
             try:
                 for recording in _with_progress(_make(wanted), len(wanted), language, console):
-                    memories[recording.prompt] = _memory(recording, studio=False)
+                    day = _day_of(recording.file)
+                    memories[recording.prompt] = _memory(recording, day, studio=False)
             finally:  # or what was made before a failure would pass for a studio's
                 _remember(folder / language, [r.prompt for r in recordings], memories)
         except SynthesisError as error:
@@ -137,20 +141,11 @@ def survey(folder: Path, language: str) -> list[Recording]:
     recordings = []
     for prompt, text in catalogue(folder, language).items():
         file = folder / language / f"{prompt}.wav"
-        state = _state(file, text, memories.get(prompt))
-        recordings.append(Recording(language, prompt, text, file, state))
+        memory = memories.get(prompt)
+        state = _state(file, text, memory)
+        made = memory.made if memory and memory.wav == _hash_of(file) else _day_of(file)
+        recordings.append(Recording(language, prompt, text, file, state, made))
     return recordings
-
-
-def table(folder: Path, languages: Sequence[str] = LANGUAGES) -> Table:
-    """All prompts with length, state and text, for people. Raises `PromptError`."""
-    listing = Table("language", "prompt", "seconds", "recording", "text")
-    for language in languages:
-        for recording in survey(folder, language):
-            missing = recording.state is State.MISSING
-            seconds = "" if missing else f"{read_recording(recording.file).size / RATE:.1f}"
-            listing.add_row(language, recording.prompt, seconds, recording.state, recording.text)
-    return listing
 
 
 def _wrongs(recording: Recording) -> Iterator[str]:
@@ -192,7 +187,7 @@ def _is_clipped(samples: Samples) -> bool:
 def _state(file: Path, text: str, memory: _Memory | None) -> State:
     if not file.is_file():
         return State.MISSING
-    if memory is None or memory.wav != _hash(file.read_bytes()):
+    if memory is None or memory.wav != _hash_of(file):
         return State.STUDIO  # none of ours: somebody put it there
     if memory.text == _hash(text.encode()):
         return State.STUDIO if memory.studio else State.BUILT
@@ -204,11 +199,12 @@ def _make(recordings: Sequence[Recording]) -> Iterator[Recording]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         spoken = pool.map(lambda recording: speak(recording.text, recording.language), recordings)
         for recording, samples in zip(recordings, spoken, strict=True):
-            _write(recording.file, samples)
+            write_recording(recording.file, samples)
             yield recording
 
 
-def _write(file: Path, samples: Samples) -> None:
+def write_recording(file: Path, samples: Samples) -> None:
+    """As a WAV file of what callers hear: 8 kHz, mono, 16 bits. Raises OSError."""
     with wave.open(str(file), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
@@ -231,8 +227,18 @@ def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def _memory(recording: Recording, *, studio: bool) -> _Memory:
-    return _Memory(_hash(recording.text.encode()), _hash(recording.file.read_bytes()), studio)
+def _hash_of(file: Path) -> str | None:
+    return _hash(file.read_bytes()) if file.is_file() else None
+
+
+def _day_of(file: Path) -> date | None:
+    """When a file was written."""
+    return date.fromtimestamp(file.stat().st_mtime) if file.is_file() else None
+
+
+def _memory(recording: Recording, made: date | None, *, studio: bool) -> _Memory:
+    said, wav = _hash(recording.text.encode()), _hash(recording.file.read_bytes())
+    return _Memory(said, wav, made, studio)
 
 
 def _remembered(folder: Path) -> dict[str, _Memory]:
@@ -241,7 +247,9 @@ def _remembered(folder: Path) -> dict[str, _Memory]:
     try:
         data: Any = yaml.safe_load(file.read_bytes())
         return {
-            prompt: _Memory(entry["text"], entry["wav"], entry.get("studio", False))
+            prompt: _Memory(
+                entry["text"], entry["wav"], entry.get("made"), entry.get("studio", False)
+            )
             for prompt, entry in (data or {}).items()
         }
     except FileNotFoundError:
@@ -253,7 +261,7 @@ def _remembered(folder: Path) -> dict[str, _Memory]:
 
 def _remember(folder: Path, prompts: Iterable[str], memories: Mapping[str, _Memory]) -> None:
     entries = {
-        prompt: {"text": memory.text, "wav": memory.wav}
+        prompt: {"text": memory.text, "wav": memory.wav, "made": memory.made}
         | ({"studio": True} if memory.studio else {})
         for prompt in prompts
         if (memory := memories.get(prompt)) is not None

@@ -1,4 +1,5 @@
-"""The composition root: a configuration goes in, a running server comes out.
+"""A server that is up: what the signalling tells goes to the calls, and the operator's files may
+be taken anew. `ivr.start` brings one up.
 
 It asks policy about each new call (who may call, which line, is there room), hands the call its
 parts, and passes on what the signalling tells.
@@ -6,95 +7,92 @@ parts, and passes on what the signalling tells.
 
 import asyncio
 import contextlib
-import errno
-import ipaddress
 import os
 import time
-from collections import Counter
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
-from auth_core import AuthError, AuthService
-from auth_core.delivery.worker import open_worker
-from auth_core.service import utc_now
-from auth_core.yamlfile import YamlFaults
-from ivr.call import RETRY_AFTER, Call, House
-from ivr.config import Config
-from ivr.dialplan.check import Prompts, check
-from ivr.dialplan.schema import Dialplan, parse
-from ivr.media.session import MediaPool, MediaSettings, PromptBankFile
-from ivr.prompts import LANGUAGES, PromptBank, PromptError, catalogue
+from auth_core.delivery.worker import DeliveryWorker
+from ivr import control
+from ivr.call import Call, House
+from ivr.config import Config, SipSection
+from ivr.console.day import Day
+from ivr.doorkeeper import Doorkeeper, Room
+from ivr.health import Health
+from ivr.histogram import Histogram
+from ivr.logs import set_level
+from ivr.metrics import DeliveryFigures, Figures
+from ivr.operator_files import StartError, read_again, why
+from ivr.parts import delivering, open_people, put_recordings
 from ivr.records import CallRecord, EndReason, RecordFile, masked_caller, shown_line
+from ivr.registrations import Registrar, wanted_by
 from ivr.sip import events
+from ivr.sip.fair_share import FairShare, Shares
+from ivr.sip.identity import asserted_caller, dialled
+from ivr.sip.registration import State
+from ivr.sip.session_terms import SessionPolicy
 from ivr.sip.transport import Transport
-from ivr.sip.user_agent import UserAgent
+from ivr.trunks import PasswordFault
+from ivr.version import Version, Versions
+
+if TYPE_CHECKING:
+    from ivr.certificates import Certificates
 
 log = structlog.get_logger(__name__)
 
-SERVER_NAME = "voice-server"
 STOP_TIMEOUT = 5.0
-
-
-class StartError(Exception):
-    """The server can't start; the message has one line for each fault, with the way out."""
-
-
-class Room:
-    """Whether one more call fits: how many at once, and how many a second."""
-
-    def __init__(self, max_calls: int, max_cps: int) -> None:
-        self._max_calls = max_calls
-        self._max_cps = max_cps
-        self._allowance = float(max_cps)
-        self._updated = 0.0
-
-    def refusal(self, calls: int, now: float) -> EndReason | None:
-        """None when a call may come in beside `calls` others at `now` (monotonic seconds)."""
-        self._allowance = min(
-            float(self._max_cps), self._allowance + (now - self._updated) * self._max_cps
-        )
-        self._updated = now
-        if calls >= self._max_calls:
-            return EndReason.TOO_MANY_CALLS
-        if self._allowance < 1:
-            return EndReason.TOO_FAST
-        self._allowance -= 1
-        return None
-
-
-_STATUS = {
-    EndReason.NOT_ALLOWED: 403,
-    EndReason.UNKNOWN_LINE: 404,
-    EndReason.TOO_MANY_CALLS: 503,
-    EndReason.TOO_FAST: 503,
-}
+SOUND_WATCH = 1.0  # seconds between two looks at the clocks of the media workers
+REFUSALS_RECORDED = 10  # a second: what is refused must not fill the disk
+REFUSALS_REMEMBERED = 100  # so that a copy of an INVITE is not recorded again
 
 
 @dataclass
 class Server:
     """A server that is up: `start` brings it up, `stop` ends its calls and takes it down."""
 
-    config: Config
+    file: Path  # the configuration
     house: House
-    plans: dict[str, Dialplan]
+    door: Doorkeeper
+    versions: Versions
     records: RecordFile
+    steps: Histogram
+    deliverer: DeliveryWorker
+    day: Day
+    certificates: "Certificates | None" = None
+    delivery: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     resources: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     dropped: Counter[str] = field(default_factory=Counter)
     calls: dict[str, Call] = field(default_factory=dict)
+    console: str | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _dialogs: set[str] = field(default_factory=set)
+    _trunk_of: dict[str, str] = field(default_factory=dict)  # by dialog
     _all_released: asyncio.Event = field(default_factory=asyncio.Event)
-    _stopping: bool = False
+    _unregistered: asyncio.Event = field(default_factory=asyncio.Event)
+    _hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    _noted: deque[str] = field(default_factory=lambda: deque(maxlen=REFUSALS_REMEMBERED))
+    _notes: Room = field(default_factory=lambda: Room(None, REFUSALS_RECORDED))
 
     def __post_init__(self) -> None:
-        self.transport = Transport(self.house.agent, self.on_event)
+        self._fair_share = FairShare(Shares(), lambda host: self.door.trunks.of(host) is not None)
+        self._adopt(self.config.sip)
+        self.transport = Transport(
+            self.house.agent, self.on_event, tls=self.certificates, fair_share=self._fair_share
+        )
         self.house.pump = self.transport.pump
-        self._room = Room(self.config.sip.max_calls, self.config.sip.max_cps)
-        self._lines = {line.number: line for line in self.config.lines}
+        self.health = Health(self.door, lambda: self.versions.in_force.people)
+        self.registrar = Registrar(self.house.agent, self.transport.pump, self.transport.port)
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self.versions.in_force.config
 
     @property
     def ready_line(self) -> dict[str, Any]:
@@ -102,7 +100,7 @@ class Server:
         return {
             "event": "ready",
             "sip": self.transport.addresses,
-            "console": None,
+            "console": self.console,
             "pid": os.getpid(),
             "media_workers": self.house.pool.pids,
         }
@@ -124,218 +122,235 @@ class Server:
             ],
         }
 
+    async def reload(self) -> Sequence[str]:
+        """Take the operator's files as they are now for new calls, all or nothing; those in
+        progress keep what they began with. Returns why not, one line for each fault."""
+        try:
+            async with self.versions.changing:
+                await self._reload()
+                await self.versions.retire()
+        except StartError as error:
+            faults = str(error).splitlines()
+            for fault in faults:
+                log.error("reload refused, all stays as it was", fault=fault)  # noqa: TRY400
+            return faults
+        except OSError as error:  # a file that went away while it was read, memory that is full
+            log.exception("reload failed, all stays as it was")
+            return [f"{error.filename or 'the files'}: {why(error)}; reload again"]
+        log.info("files taken", version=self.versions.in_force.id, calls=len(self.calls))
+        return []
+
+    async def _reload(self) -> None:
+        if self.door.leaving:
+            raise StartError("the server is about to end; start it again instead")
+        before, memory = self.versions.in_force, self.versions.memory
+        files = await asyncio.to_thread(read_again, self.file, before.config)
+        config = files.config
+        async with contextlib.AsyncExitStack() as undo:
+            bank = await asyncio.to_thread(put_recordings, memory, files)
+            undo.callback(memory.release, bank)
+            people, delivery, deliverer = before.people, self.delivery, self.deliverer
+            if config.auth != before.config.auth:
+                people = await open_people(config)
+                undo.push_async_callback(people.close)
+            if (config.auth, config.delivery) != (before.config.auth, before.config.delivery):
+                delivery = await undo.enter_async_context(contextlib.AsyncExitStack())
+                deliverer = await delivery.enter_async_context(delivering(config))
+            try:
+                registrations = wanted_by(config.sip.trunks)
+                self.door.adopt(config.sip)
+            except PasswordFault as error:
+                raise StartError(f"sip.trunks: {error}") from error
+            undo.pop_all()
+        self.versions.take(Version.of(files, bank, people))
+        self._adopt(config.sip)
+        if self.certificates and files.certificates:
+            self.certificates.adopt(files.certificates)
+        self.registrar.adopt(registrations)
+        if config.log.level != before.config.log.level:  # else one set by hand stays
+            set_level(config.log.level)
+        if delivery is not self.delivery:
+            outgoing, self.delivery, self.deliverer = self.delivery, delivery, deliverer
+            await outgoing.aclose()
+
+    def _adopt(self, sip: SipSection) -> None:
+        shares = sip.shares
+        self._fair_share.adopt(Shares(shares.known, shares.stranger, shares.strangers))
+        self.house.agent.sessions = SessionPolicy(sip.session_expires, sip.min_se)
+
+    async def obey_reload(self) -> control.Answer:
+        faults = await self.reload()
+        return {"faults": faults, "version": self.versions.in_force.id}
+
+    def figures(self) -> Figures:
+        """What the metrics tell; asked from a thread of theirs."""
+        counts, sound = self.house.agent.counts(), self.door.sound
+        return Figures(
+            requests=self.house.agent.requests.copy(),
+            dropped=self.dropped.copy(),
+            refused=self.door.refused.copy(),
+            tally=self.house.tally.copy(),
+            sip=self.house.agent.measures.copy(),
+            auth=self.versions.in_force.people.tally.copy(),
+            delivery=DeliveryFigures(
+                self.deliverer.backlog, replace(self.deliverer.totals), self.deliverer.alarms.copy()
+            ),
+            trunk_calls={trunk.name: self.door.calls(trunk) for trunk in self.door.trunks},
+            calls=len(self.calls),
+            dialogs=counts.dialogs,
+            server_transactions=counts.server_transactions,
+            client_transactions=counts.client_transactions,
+            registrations={
+                name: int(registration.state is State.REGISTERED)
+                for name, registration in self.house.agent.registrations.copy().items()
+            },
+            srtp_dropped=sound.srtp_dropped.copy(),
+            late_ticks=sound.late_ticks,
+            ready=not self.health.wants(),
+            draining=self.door.draining,
+            sound_late=sound.is_late,
+            workers=sound.workers,
+            hashing=self.versions.in_force.people.hashing,
+            steps=self.steps.copy(),
+        )
+
     def on_event(self, event: events.Event) -> None:
         """Take one event of the signalling: a new call, something about one, or a drop."""
         match event:
             case events.Invited():
                 self._invited(event)
             case events.Dropped():
-                self.dropped[event.reason] += 1
+                self.dropped[event.reason] += event.count
                 log.debug("dropped", reason=event.reason, source=event.flow.remote[0])
+            case events.TurnedAway():
+                self._turned_away(event)
+            case events.Registered():
+                self._registered(event)
             case events.Released():
-                self._dialogs.discard(event.call)
-                if not self._dialogs:
+                self.door.leave(self._trunk_of.pop(event.call))
+                if not self._trunk_of:
                     self._all_released.set()
             case _:
                 if call := self.calls.get(event.call):
                     call.on_signal(event)
 
+    def _registered(self, event: events.Registered) -> None:
+        tell = log.warning if event.state == State.FAILED else log.info
+        tell("registration", trunk=event.name, state=event.state, status=event.status)
+        if event.state == State.ENDED:
+            self.registrar.ended(event.name)
+        if not self.house.agent.registrations:
+            self._unregistered.set()
+
     def _invited(self, event: events.Invited) -> None:
-        now = time.monotonic()
-        self._dialogs.add(event.call)
+        self._trunk_of[event.call] = event.trunk
         self._all_released.clear()
-        line = self._lines.get(event.line)
-        refusal = self._refusal(event, line is not None, now)
-        if line is None or refusal is not None:
-            self._refuse(event, refusal or EndReason.UNKNOWN_LINE, now)
+        trunk = self.door.trunks.named(event.trunk)
+        if trunk and trunk.trusted:
+            event = self._as_asserted(event)
+        version = self.versions.in_force
+        line = version.lines.get(event.line)
+        if line is None or trunk is None:
+            self.house.agent.reject(event.call, 404, time.monotonic())
+            self.door.refused[EndReason.UNKNOWN_LINE] += 1
+            self._record_refusal(event, EndReason.UNKNOWN_LINE)
             return
-        call = Call(event, line, self.plans[line.dialplan], self.house)
+        call = Call(event, line, trunk, version, self.house)
+        version.calls += 1
         self.calls[event.call] = call
         task = asyncio.create_task(self._live(call), name=f"call {event.call_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _refusal(self, event: events.Invited, known: bool, now: float) -> EndReason | None:
-        if not self._may_call(event.flow.remote[0]):
-            return EndReason.NOT_ALLOWED
-        if self._stopping:
-            return EndReason.TOO_MANY_CALLS
-        # A wrong number takes its share of the calls a second, or it could fill the disk.
-        no_room = self._room.refusal(len(self.calls), now)
-        return no_room if known or no_room else EndReason.UNKNOWN_LINE
+    def _as_asserted(self, event: events.Invited) -> events.Invited:
+        """The call as a trunk that is believed tells it: who calls, and which line was dialled."""
+        return replace(
+            event,
+            line=dialled(event.request, event.line, self.versions.in_force.lines),
+            caller=asserted_caller(event.request),
+        )
 
-    def _may_call(self, host: str) -> bool:
-        address = ipaddress.ip_address(host.partition("%")[0])
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        return any(address in network for network in self.config.sip.allowed_networks)
+    def _turned_away(self, event: events.TurnedAway) -> None:
+        """Note a call that got no room, once, and not so many that they fill the disk."""
+        reason, now = EndReason(event.why), time.monotonic()
+        if event.call_id in self._noted or reason is EndReason.TOO_FAST or self._notes.refusal(now):
+            return
+        self._notes.enter()
+        self._noted.append(event.call_id)
+        self._record_refusal(event, reason)
 
-    def _refuse(self, event: events.Invited, reason: EndReason, now: float) -> None:
-        status = _STATUS[reason]
-        headers = [("Retry-After", str(RETRY_AFTER))] if status == 503 else []
-        self.house.agent.reject(event.call, status, now, headers=headers)
-        if reason in (EndReason.NOT_ALLOWED, EndReason.TOO_FAST):
-            self.dropped[reason] += 1
-            return  # nobody may fill the disk with what is refused
-        log.info("call refused", call_id=event.call_id[:64], reason=reason, status=status)
+    def _record_refusal(self, event: events.Invited | events.TurnedAway, reason: EndReason) -> None:
+        log.info("call refused", call_id=event.call_id[:64], reason=reason, trunk=event.trunk)
         started = datetime.now(UTC)
         caller = masked_caller(event.caller) if event.caller else None
         record = CallRecord(event.call_id[:64], shown_line(event.line), caller, started)
         record.ended, record.end_reason = started, reason
-        self.records.write(record)
+        self._keep(record)
 
     async def _live(self, call: Call) -> None:
+        """A call's whole life, in a task of its own: all that is logged there has its id."""
+        bind_contextvars(call_id=call.record.call_id)
         try:
             await call.live()
         finally:
             del self.calls[call.id]
-            self.records.write(call.record)
+            self._keep(call.record)
+            await self.versions.leave(call.version)
+
+    def _keep(self, record: CallRecord) -> None:
+        self.records.write(record)
+        self.day.add(record.as_dict())
+
+    async def drain(self) -> None:
+        """Take no new call; return when the last one has ended, or its time is over."""
+        self.door.leaving = True
+        self._unregister()
+        log.info("draining", calls=len(self.calls), seconds=self.config.sip.drain_seconds)
+        if self._trunk_of:
+            await self._wait(self._all_released.wait(), self.config.sip.drain_seconds)
+
+    def _unregister(self) -> None:
+        self.house.agent.unregister(time.monotonic())
+        self.house.pump()
+
+    def hurry(self) -> None:
+        """Wait for nothing any more, neither for calls to end nor for BYEs to be answered."""
+        self._hurry.set()
 
     async def stop(self) -> None:
         """End every call with BYE, then let go of everything `start` took."""
-        self._stopping = True
+        self.door.leaving = True
+        self._hurry.clear()
+        self._unregister()
         for call in self.calls.values():
             call.stop()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
-        if self._dialogs:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._all_released.wait(), STOP_TIMEOUT)
+            await self._wait(asyncio.wait(self._tasks), STOP_TIMEOUT)
+        if self._trunk_of:
+            await self._wait(self._all_released.wait(), STOP_TIMEOUT)
+        if self.house.agent.registrations:
+            await self._wait(self._unregistered.wait(), STOP_TIMEOUT)
+        async with self.versions.changing:
+            await self.delivery.aclose()
         await self.resources.aclose()
 
+    async def _wait(self, wanted: Coroutine[Any, Any, object], limit: float) -> None:
+        """Wait for `wanted`, for `limit` seconds at most, or until told to hurry."""
+        waits = [asyncio.ensure_future(wanted), asyncio.ensure_future(self._hurry.wait())]
+        await asyncio.wait(waits, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        for each in waits:
+            each.cancel()
 
-def load_plans(config: Config, prompts: Prompts) -> dict[str, Dialplan]:
-    """The dialplans that the lines name, by name, checked against the prompts there are.
-
-    Raises `StartError` with every fault.
-    """
-    plans: dict[str, Dialplan] = {}
-    faults: list[str] = []
-    for name in sorted({line.dialplan for line in config.lines}):
-        file = config.dialplans / f"{name}.yaml"
-        try:
-            plan, found = parse(file)
-        except OSError as error:
-            known = ", ".join(sorted(each.stem for each in config.dialplans.glob("*.yaml")))
-            faults.append(
-                f"lines: dialplan {name}: {file}: {_why(error)}; those there are: {known or 'none'}"
-            )
-            continue
-        faults.extend(str(fault) for fault in found)
-        if plan is not None:
-            faults.extend(str(fault) for fault in check(plan, prompts))
-            plans[name] = plan
-    if faults:
-        raise StartError("\n".join(faults))
-    return plans
-
-
-def plan_faults(config: Config) -> list[str]:
-    """Every fault of the dialplans, judged against the catalogues; one line each."""
-    try:
-        load_plans(config, {lang: frozenset(catalogue(config.prompts, lang)) for lang in LANGUAGES})
-    except StartError as error:
-        return str(error).splitlines()
-    except PromptError:
-        return []  # told as a fault of the catalogue
-    return []
-
-
-async def start(config: Config) -> Server:
-    """Bring a server up. Raises `StartError`; nothing is left running then."""
-    bank = _load_prompts(config)
-    plans = load_plans(config, {language: bank.ids(language) for language in LANGUAGES})
-    async with contextlib.AsyncExitStack() as resources:
-        records = _open_records(config)
-        resources.callback(records.close)
-        people = await open_people(config)
-        resources.push_async_callback(people.close)
-        await resources.enter_async_context(_delivering(config))
-        pool = await _start_media(config, bank)
-        resources.push_async_callback(pool.close)
-        agent = UserAgent(server_name=SERVER_NAME, advertised_host=config.sip.advertised_host)
-        house = House(config, agent, pool, bank, people, pump=lambda: None)
-        server = Server(config, house, plans, records)
-        resources.push_async_callback(server.transport.close)
-        for transport in config.sip.transports:
-            await _listen(server.transport, transport, config)
-        server.resources = resources.pop_all()
-        return server
-
-
-@contextlib.asynccontextmanager
-async def _delivering(config: Config) -> AsyncIterator[None]:
-    """Messages leave the outbox while this is entered."""
-    stop = asyncio.Event()
-    try:
-        async with open_worker(config.auth, config.delivery, clock=utc_now) as worker:
-            running = asyncio.create_task(worker.run(stop), name="delivery")
-            try:
-                yield
-            finally:
-                stop.set()
-                await running
-    except (AuthError, YamlFaults) as error:
-        raise StartError(str(error)) from error
-
-
-def _load_prompts(config: Config) -> PromptBank:
-    try:
-        return PromptBank.load(config.prompts, LANGUAGES)
-    except PromptError as error:
-        raise StartError(str(error)) from error
-
-
-def _open_records(config: Config) -> RecordFile:
-    try:
-        return RecordFile(config.records)
-    except OSError as error:
-        raise StartError(
-            f"records: cannot write {config.records} ({_why(error)}); "
-            "make its folder writable, or name another in config.yaml"
-        ) from error
-
-
-async def open_people(config: Config) -> AuthService:
-    """The authentication service. Raises `StartError`."""
-    try:
-        return await AuthService.open(config.auth)
-    except AuthError as error:
-        raise StartError(str(error)) from error
-
-
-async def _start_media(config: Config, bank: PromptBank) -> MediaPool:
-    descriptor, size = bank.memfd()
-    try:
-        settings = MediaSettings(
-            workers=config.media.worker_count,
-            host=config.sip.host,
-            port_range=config.media.port_range,
-            port_rest=config.media.port_rest,
-        )
-        return await MediaPool.start(settings, PromptBankFile(descriptor, size))
-    except OSError as error:
-        raise StartError(f"media: the workers do not start ({_why(error)})") from error
-    finally:
-        os.close(descriptor)
-
-
-async def _listen(transport: Transport, protocol: str, config: Config) -> None:
-    host, port = config.sip.host, config.sip.port
-    try:
-        await transport.listen(protocol, host, port)
-    except OSError as error:
-        place = f"{protocol} {host}:{port}"
-        if error.errno == errno.EADDRINUSE:
-            remedy = "another program has it: stop that one, or choose another sip.port"
-        elif error.errno == errno.EADDRNOTAVAIL:
-            remedy = "this machine has no such address: correct sip.host"
-        elif error.errno == errno.EACCES:
-            remedy = "a port below 1024 needs root: choose a higher sip.port"
-        else:
-            remedy = "correct sip.host or sip.port"
-        raise StartError(f"sip: cannot listen on {place} ({_why(error)}); {remedy}") from error
-
-
-def _why(error: OSError) -> str:
-    return error.strerror or type(error).__name__
+    async def watch_sound(self) -> None:
+        """Let no more calls in while the sound of those inside is late."""
+        sound = self.door.sound
+        while True:
+            was_late, was_full = sound.is_late, self.door.is_full_of_sound
+            sound.look(await self.house.pool.stats())
+            if sound.is_late is not was_late:
+                log.warning(
+                    "sound is late: no new calls" if sound.is_late else "sound is in time again"
+                )
+            if self.door.is_full_of_sound and not was_full:
+                log.warning("the workers carry all they can", calls=len(self.calls))
+            await asyncio.sleep(SOUND_WATCH)

@@ -1,13 +1,13 @@
 """Who may call, what they may dial, and how many fit: the answers of the running server."""
 
+import asyncio
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ivr.records import EndReason
-from ivr.server import Room
 from tests.running import running_server
 from tests.softphone import Softphone
 
@@ -50,15 +50,46 @@ async def test_beyond_max_calls_a_call_is_503(prepared: Prepared, tmp_path: Path
         assert reasons == {"too_many_calls", "hung_up"}
 
 
-def test_room_holds_max_calls_at_once() -> None:
-    room = Room(max_calls=2, max_cps=100)
-    assert room.refusal(calls=1, now=10.0) is None
-    assert room.refusal(calls=2, now=10.0) is EndReason.TOO_MANY_CALLS
+@pytest.mark.socket
+async def test_sigterm_lets_calls_end_and_takes_no_new_ones(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    prepared(tmp_path)
+    async with running_server(tmp_path) as server:
+        async with Softphone(server.uri("0810257510")) as inside:
+            await inside.answered()
+            server.process.send_signal(signal.SIGTERM)
+            async with Softphone(server.uri("0810257510")) as late:
+                assert (await late.ended())["status"] == 503
+            assert server.process.returncode is None
+            await inside.hang_up()
+        async with asyncio.timeout(10):
+            assert await server.process.wait() == 0
+        reasons = [record["end_reason"] for record in server.records()]
+        assert reasons == ["draining", "hung_up"]
 
 
-def test_room_lets_in_max_cps_a_second_and_no_more() -> None:
-    room = Room(max_calls=1000, max_cps=10)
-    let_in = sum(room.refusal(calls=0, now=100.0 + step / 100) is None for step in range(300))
-    assert 30 <= let_in <= 41  # three seconds at 10 a second, after a full allowance of 10
-    assert room.refusal(calls=0, now=103.0) in (None, EndReason.TOO_FAST)
-    assert room.refusal(calls=0, now=110.0) is None
+@pytest.mark.socket
+@pytest.mark.parametrize(
+    ("changes", "signals"),
+    [
+        ({"sip.drain_seconds": 0.5}, [signal.SIGTERM]),
+        ({}, [signal.SIGTERM, signal.SIGTERM]),
+        ({}, [signal.SIGINT]),
+    ],
+    ids=["deadline", "second-signal", "sigint"],
+)
+async def test_calls_that_last_are_ended_with_bye(
+    prepared: Prepared, tmp_path: Path, changes: dict[str, Any], signals: list[signal.Signals]
+) -> None:
+    prepared(tmp_path)
+    async with running_server(tmp_path, changes) as server:
+        async with Softphone(server.uri("0810257510")) as inside:
+            await inside.answered()
+            for number in signals:
+                server.process.send_signal(number)
+                await asyncio.sleep(0.2)
+            assert (await inside.ended())["status"] == 200
+        async with asyncio.timeout(10):
+            assert await server.process.wait() == 0
+        assert [record["end_reason"] for record in server.records()] == ["stopped"]

@@ -1,16 +1,19 @@
 """`ivr prompts build` and `check`: what is made, what is left alone, what is complained of."""
 
 import io
+import os
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from ivr import recordings, synthesis
-from ivr.prompts import RATE, PromptError, Samples
-from ivr.recordings import build, check, survey, table
+from ivr import prompt_list, recordings, synthesis
+from ivr.prompt_list import NoPlayer, age, chosen, page, play, table
+from ivr.prompts import RATE, PromptError, Samples, read_recording
+from ivr.recordings import build, check, survey
 from ivr.synthesis import SynthesisError, level_dbfs, polish, speak
 from tests.test_prompts import PROMPTS, save, tone
 
@@ -190,9 +193,55 @@ class TestCheck:
     def test_a_list_for_people(self, folder: Path) -> None:
         out = io.StringIO()
         (folder / "fr" / "one.wav").unlink()
-        Console(file=out, width=120).print(table(folder, ["fr"]))
+        Console(file=out, width=120).print(table(chosen(folder, languages=["fr"]), date.today()))
         assert "missing" in out.getvalue()
         assert "Deux." in out.getvalue()
+
+    def test_a_recording_tells_its_age_wherever_its_file_is_copied(self, folder: Path) -> None:
+        (one, two) = survey(folder, "fr")
+        assert one.made == date.today()
+        os.utime(one.file, (0, 0))
+        save(two.file, words(0.7))
+        os.utime(two.file, (86400 * 365, 86400 * 365))
+        again = {each.prompt: each for each in survey(folder, "fr")}
+        assert again["one"].made == one.made
+        assert again["two"].made == date(1971, 1, 1)
+        assert age(again["one"], one.made + timedelta(days=1)) == "1 day"
+        build(folder, ["fr"])
+        assert [each.made for each in survey(folder, "fr")] == [one.made, date(1971, 1, 1)]
+
+    def test_prompts_are_found_by_id_or_text(self, folder: Path) -> None:
+        assert [each.prompt for each in chosen(folder, "DEUX", ["fr"])] == ["two"]
+        assert [each.prompt for each in chosen(folder, "one", ["fr"])] == ["one"]
+
+    def test_a_page_has_each_text_beside_its_sound(self, folder: Path) -> None:
+        write(folder, "one: {text: '<b>Un.</b>'}\ntwo: {text: Deux.}\n")
+        (folder / "fr" / "two.wav").unlink()
+        shown = page(chosen(folder, languages=["fr"]), folder / "elsewhere", date.today())
+        first, second = shown.split("<tr")[2:]
+        assert "&lt;b&gt;Un.&lt;/b&gt;" in first
+        assert 'src="../fr/one.wav"' in first
+        assert "Deux." in second
+        assert "missing" in second
+        assert "<audio" not in second
+
+    def test_a_prompt_is_played_as_callers_hear_it(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        player = tmp_path / "aplay"
+        player.write_text(f'#!/bin/sh\ncp "$2" {tmp_path}/played.wav\n')
+        player.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+        monkeypatch.setattr(prompt_list, "PLAYERS", (("aplay", "-q"),))
+        (one, _) = survey(folder, "fr")
+        play(one)
+        assert np.array_equal(read_recording(tmp_path / "played.wav"), read_recording(one.file))
+        player.write_text("#!/bin/sh\nexit 1\n")
+        with pytest.raises(NoPlayer, match="could not play"):
+            play(one)
+        monkeypatch.setattr(prompt_list, "PLAYERS", ())
+        with pytest.raises(NoPlayer, match=r"no program here plays sound .*one\.wav"):
+            play(one)
 
 
 class TestPolish:

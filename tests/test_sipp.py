@@ -21,12 +21,15 @@ async def server(prepared: Callable[[Path], None], tmp_path: Path) -> AsyncItera
         yield running
 
 
-async def sipp(server: RunningServer, scenario: str, *options: str) -> tuple[int, str]:
-    """Run a scenario against the server: sipp's exit code and the end of what it printed."""
+async def sipp(
+    server: RunningServer, scenario: str, *options: str, port: int | None = None
+) -> tuple[int, str]:
+    """Run a scenario against the server, or a port before it: sipp's exit code and the end of what
+    it printed."""
     errors = server.folder / "sipp-errors.log"
     process = await asyncio.create_subprocess_exec(
         "sipp",
-        f"127.0.0.1:{server.port}",
+        f"127.0.0.1:{port or server.port}",
         *("-sf", str(SCENARIOS / scenario), "-i", "127.0.0.1", "-s", "0810257510"),
         *("-nostdin", "-timeout", "100s", "-timeout_error", *options),
         *("-trace_err", "-error_file", str(errors)),
@@ -58,3 +61,19 @@ async def test_an_invite_sent_twice_is_one_call(server: RunningServer, scenario:
     state = await server.settled()
     assert is_empty(state), state
     assert len(server.records()) == 200
+
+
+async def test_a_trusted_pbx_tells_the_line_that_was_dialled_and_who_calls(
+    prepared: Callable[[Path], None], tmp_path: Path
+) -> None:
+    prepared(tmp_path)
+    trunk = {"name": "pbx", "networks": ["127.0.0.1/32"], "trusted": True}
+    changes = {"sip.trunks": [trunk], "log.level": "debug"}
+    async with running_server(tmp_path, changes) as server:
+        options = ("-m", "1", "-d", "200", "-s", "7001")
+        code, said = await sipp(server, "uac_sent_on.xml", *options)
+        assert code == 0, said
+        record = await server.record_number(1)
+    assert (record["line"], record["caller"]) == ("0810257510", "+3314455****")
+    assert "A Name" not in server.log()
+    assert "33144556677" not in server.log()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import Authority
 from tests.running import PROJECT, command, run, write_config
 
 pytestmark = pytest.mark.socket
@@ -109,6 +110,14 @@ async def test_a_database_that_was_never_made(tmp_path: Path) -> None:
     assert "auth-core migrate" in said
 
 
+async def test_a_sip_password_that_is_nowhere(folder: Path) -> None:
+    users = [{"user": "branch", "password_file": "branch.password"}]
+    trunk = {"name": "branches", "digest": {"users": users}}
+    said = await refused(write_config(folder, {"sip.trunks": [trunk]}))
+    assert "branch" in said
+    assert str(folder / "branch.password") in said
+
+
 async def test_check_tells_every_fault_and_exits_1(folder: Path) -> None:
     prompts = folder / "prompts"
     shutil.copytree(PROJECT / "prompts", prompts)
@@ -120,3 +129,14 @@ async def test_check_tells_every_fault_and_exits_1(folder: Path) -> None:
 async def test_check_of_the_project_s_own_files_finds_nothing() -> None:
     code, out, err = await run(command("ivr"), "check", "--config", str(PROJECT / "config.yaml"))
     assert (code, err) == (0, ""), out + err
+
+
+async def test_a_certificate_that_is_missing(folder: Path) -> None:
+    authority = Authority(folder)
+    pair = authority.sign("ivr.example")
+    tls = {"port": 0, "certificate": str(pair.certificate), "key": str(folder / "none.key")}
+    config = write_config(folder, {"sip.transports": ["udp", "tls"], "sip.tls": tls})
+    for verb, status in (("serve", 2), ("check", 1)):
+        said = await refused(config, status, verb)
+        assert said.startswith(f"{config}:")
+        assert f": sip.tls.key: {folder / 'none.key'}: No such file or directory;" in said

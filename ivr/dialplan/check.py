@@ -139,15 +139,26 @@ def _branch_cases(plan: Dialplan, path: KeyPath, node: Branch) -> Iterator[Fault
             yield plan.source.fault((*path, "cases", case), f"{node.by} is never {case}; {hint}")
 
 
-def _unreachable(plan: Dialplan) -> Iterator[Fault]:
+def unreachable(plan: Dialplan) -> frozenset[str]:
+    """The nodes that no way leads to."""
     reached = _reachable(plan, [leaving.target for leaving in plan.settings.exits()])
-    for name in plan.nodes:
-        if name not in reached:
-            yield plan.source.fault(("nodes", name), "no way leads here; lead to it, or remove it")
+    return frozenset(plan.nodes) - reached
 
 
-def _endless(plan: Dialplan) -> Iterator[Fault]:
-    """Loops that ask the caller nothing, and nodes from which no key leads to an end."""
+def dead_ends(plan: Dialplan) -> frozenset[str]:
+    """The nodes from which no key leads to the end of the call."""
+    arrows = _chosen_arrows(plan)
+    ending = {name for name, node in plan.nodes.items() if node.ends}
+    grew = True
+    while grew:
+        more = {name for name in arrows if ending.intersection(arrows[name])} - ending
+        ending |= more
+        grew = bool(more)
+    return frozenset(plan.nodes) - ending
+
+
+def _chosen_arrows(plan: Dialplan) -> dict[str, list[str]]:
+    """Where a caller who answers can get to from each node."""
     arrows = {
         name: [leaving.target for leaving in node.exits() if leaving.way is not Way.GIVING_UP]
         for name, node in plan.nodes.items()
@@ -156,16 +167,33 @@ def _endless(plan: Dialplan) -> Iterator[Fault]:
     for name, node in plan.nodes.items():
         if isinstance(node, Menu) and advisor is not None and "0" not in node.options:
             arrows[name].append(advisor)
-    ending = {name for name, node in plan.nodes.items() if node.ends}
-    grew = True
-    while grew:
-        more = {name for name in arrows if ending.intersection(arrows[name])} - ending
-        ending |= more
-        grew = bool(more)
-    stuck = set(plan.nodes) - ending
+    return arrows
+
+
+def _unreachable(plan: Dialplan) -> Iterator[Fault]:
+    unreached = unreachable(plan)
     for name in plan.nodes:
-        if name in stuck:
-            what = "no key leads from here to the end of the call; add a way to hang_up or transfer"
+        if name in unreached:
+            yield plan.source.fault(("nodes", name), "no way leads here; lead to it, or remove it")
+
+
+def _endless(plan: Dialplan) -> Iterator[Fault]:
+    """Loops that ask the caller nothing, and nodes from which no key leads to an end."""
+    arrows, stuck = _chosen_arrows(plan), dead_ends(plan)
+    told: set[str] = set()
+    # A way out is added where the caller is asked: those come first.
+    in_order = [name for name in plan.nodes if name in stuck]
+    for name in sorted(in_order, key=lambda name: not plan.nodes[name].asks):
+        # Of nodes that lead to one another all are stuck; where they end up is where to mend it.
+        ahead = _walk(arrows, [name], set(stuck))
+        comes_back = all(name in _walk(arrows, [each], set(stuck)) for each in ahead)
+        if name not in told and comes_back:
+            told |= ahead
+            others = "".join(f" or at {each}" for each in sorted(ahead - {name}))
+            what = (
+                "no key leads from here to the end of the call; "
+                "add a way to hang_up or transfer" + (f", here{others}" if others else "")
+            )
             yield plan.source.fault(("nodes", name), what)
     silent = {name for name, node in plan.nodes.items() if not node.asks} - stuck
     for name in plan.nodes:

@@ -6,7 +6,8 @@ The phone that owns it does this at each prompt:
 1. `begin(entry, now)`, then `advance(now)`: keys pressed ahead may answer at once;
 2. unless `keying` (the caller has begun), play the prompt and call `prompt_started(now)`;
 3. at each key `press(key, now)`, then `advance(now)`; a key that counts stops the prompt;
-4. at the end of the prompt `prompt_ended(now)`; at `next_deadline()`, `advance(now)`.
+4. at the end of the prompt `prompt_ended(now)`; at `next_deadline()`, `advance(now)`;
+5. when the caller talks, `spoke()`, then `advance(now)`.
 
 The rules that are easy to get wrong, and why:
 
@@ -105,6 +106,12 @@ class Collector:
         if self._entry is not None and self._answer is None:
             self._take_keys_ahead(now)
         return True
+
+    def spoke(self) -> None:
+        """The caller talks: an answer where the entry wants it, nothing plays and no key came."""
+        entry = self._entry
+        if entry is not None and entry.voice and not (self._prompt_playing or self.keying):
+            self._answer = Collected(Heard.VOICE)
 
     def discard(self) -> None:
         """Throw away the keys pressed ahead."""

@@ -7,10 +7,12 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import structlog
+
 from auth_core import Availability, DeliveryChoice, Outcome, Secret, SecretKind, Service, Session
 from ivr.dialplan import hours, nodes
 from ivr.dialplan.nodes import Datum, Matter, Question
-from ivr.dialplan.phone import Collected, Heard
+from ivr.dialplan.phone import Collected, Heard, TransferOutcome
 from ivr.dialplan.scene import Ending, GaveUp, Scene, Trouble
 from ivr.dialplan.speech import SPEAKERS
 
@@ -20,6 +22,8 @@ MATRICULE_HEADER = "X-Auth-Matricule"
 
 MAX_REQUESTS_TOLD = 3
 """The newest requests of a file: more are not remembered by ear."""
+
+log = structlog.get_logger(__name__)
 
 Handler = Callable[[Scene, Any], Awaitable[str | None]]
 NodeT = TypeVar("NodeT", bound=nodes.Node)
@@ -107,6 +111,12 @@ async def authenticate(scene: Scene, node: nodes.Authenticate) -> str:
     if secret is None:
         raise Trouble("the flow needs a secret before this node")
     verdict = await scene.trust(scene.people.authenticate(identity, secret, scene.context.source()))
+    log.info(
+        "tried to come in",
+        call_id=scene.context.call_id,
+        outcome=verdict.outcome.value,
+        secret=verdict.kind and verdict.kind.value,
+    )
     match verdict.outcome:
         case Outcome.GRANTED if verdict.session is not None:
             scene.session = verdict.session
@@ -132,6 +142,7 @@ async def lost_password(scene: Scene, node: nodes.LostPassword) -> str:
     birth_day_month = scene.answers.birth_day_month
     if birth_day_month is None:
         raise Trouble("the flow needs a day and month of birth before this node")
+    scene.facts.lost_password = True
     await scene.trust(
         scene.people.request_lost_password(
             identity, birth_day_month, DeliveryChoice(node.by), scene.context.source()
@@ -251,11 +262,18 @@ async def opening_hours(scene: Scene, node: nodes.Hours) -> str:
 async def transfer(scene: Scene, node: nodes.Transfer) -> str | None:
     target = scene.context.advisor
     if target is None:
-        return node.refused
+        return node.not_possible or node.refused
     if node.prompts:
         await scene.phone.play(node.prompts)
-    if not await scene.phone.transfer(target, await transfer_headers(scene)):
-        return node.refused
+    match await scene.phone.transfer(target, await transfer_headers(scene)):
+        case TransferOutcome.BUSY:
+            return node.busy or node.refused
+        case TransferOutcome.NO_ANSWER:
+            return node.no_answer or node.refused
+        case TransferOutcome.NOT_POSSIBLE:
+            return node.not_possible or node.refused
+        case TransferOutcome.REFUSED:
+            return node.refused
     scene.facts.transferred_to = target
     scene.facts.end_reason = Ending.TRANSFERRED
     return None

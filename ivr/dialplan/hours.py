@@ -20,7 +20,9 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import holidays
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from ivr.dialplan.speech import SPEAKERS, Bound
 
@@ -49,6 +51,40 @@ class OpeningHours(BaseModel):
     week: Week = _ALWAYS
     holidays: Literal["fr", "none"] = "none"
     closed: frozenset[date] = frozenset()
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """As it is written, by days."""
+        day, clock = f"({'|'.join(DAYS)})", r"[0-9]{1,2}:[0-9]{2}"
+        interval = rf"\s*{clock}\s*-\s*{clock}\s*"
+        written = {
+            "type": "string",
+            "pattern": f"^{interval}(,{interval})*$",
+            "description": 'Hours in quotes: "09:00-12:00, 13:30-16:30".',
+        }
+        return {
+            "type": "object",
+            "description": (
+                "mon tue wed thu fri sat sun, or ranges such as mon-fri; "
+                "a day that is not named is a closed day"
+            ),
+            "additionalProperties": False,
+            "properties": {
+                "mon-fri": written,
+                "holidays": {
+                    "enum": ["fr", "none"],
+                    "description": "fr: closed on public holidays.",
+                },
+                "closed": {
+                    "type": "array",
+                    "items": {"type": "string", "format": "date"},
+                    "description": "Dates on which advisors do not answer either.",
+                },
+            },
+            "patternProperties": {f"^{day}(-{day})?$": written},
+        }
 
     @model_validator(mode="before")
     @classmethod

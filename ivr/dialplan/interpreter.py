@@ -1,5 +1,7 @@
 """One run of a dialplan over one call."""
 
+from collections.abc import Callable
+
 import structlog
 
 from auth_core import AuthService
@@ -20,8 +22,15 @@ class Run:
     """
 
     def __init__(
-        self, plan: Dialplan, phone: Phone, people: AuthService, context: CallContext
+        self,
+        plan: Dialplan,
+        phone: Phone,
+        people: AuthService,
+        context: CallContext,
+        entered: Callable[[str], object] = lambda _: None,
     ) -> None:
+        """`entered` is told the name of each node that is gone to."""
+        self._entered = entered
         self.facts = Facts(language=context.language)
         self._scene = Scene(
             plan, phone, people, context, self.facts, answers=Answers(caf=context.caf)
@@ -39,6 +48,7 @@ class Run:
         apologised = False
         while name is not None:
             self.facts.node = name
+            self._entered(name)
             node = scene.plan.nodes[name]
             try:
                 name = await HANDLERS[type(node)](scene, node)

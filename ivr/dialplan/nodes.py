@@ -54,7 +54,9 @@ class Node(Model):
     """The call may end here."""
 
     kind: str
+    """What the node does."""
     note: str = ""
+    """What happens there, in your own words."""
 
     def exits(self) -> Iterator[Exit]:
         """The arrows out: by default every field that holds the name of a node."""
@@ -90,30 +92,34 @@ def node_kind(name: str) -> Callable[[NodeKind], NodeKind]:
 
 @node_kind("play")
 class Play(Node):
-    """Say something. `barge_in: false`: a key does not stop it (legal notices). `discard_keys`:
-    what is keyed before its end is thrown away."""
+    """Say something."""
 
     prompts: list[str] = Field(min_length=1)
+    """What is said."""
     barge_in: bool = True
+    """false: a key does not stop it (legal notices)."""
     discard_keys: bool = False
+    """true: keys before its end are lost."""
     next: str
+    """The next node."""
 
 
 class _Asking(Node):
-    """A question, asked again after silence or a wrong answer as often as `retries` allow.
-
-    `fresh`: keys pressed before the question do not answer it. `on_error`: what is said before
-    asking again. `silence`, `errors`: where to go when that was in vain, instead of `give_up`.
-    """
+    """A question, asked again after silence or a wrong answer as often as `retries` allow."""
 
     asks: ClassVar[bool] = True
     prompt_fields: ClassVar[tuple[str, ...]] = ("prompts", "on_error")
 
     prompts: list[str] = Field(min_length=1)
+    """The question."""
     fresh: bool = False
+    """true: keys pressed before the question do not answer it."""
     on_error: list[str] = []
+    """What is said before asking again after a wrong answer."""
     silence: str | None = None
+    """The node for who keys nothing, instead of give_up."""
     errors: str | None = None
+    """The node for who keys nothing usable, instead of give_up."""
 
     def exits(self) -> Iterator[Exit]:
         for name, target in (("silence", self.silence), ("errors", self.errors)):
@@ -132,19 +138,21 @@ class Datum(StrEnum):
 
 @node_kind("collect")
 class Collect(_Asking):
-    """Ask for digits. `lengths`: how many make an answer. `keys`: where `*`, and `#` alone, lead.
-
-    Without `*` among its keys, `*` asks again. A postal code of no known Caf is an error; `unknown`
-    is said then, instead of `on_error`.
-    """
+    """Ask for digits. Without `*` among its keys, `*` asks again. A postal code of no known Caf is
+    an error."""
 
     prompt_fields: ClassVar[tuple[str, ...]] = ("prompts", "on_error", "unknown")
 
     into: Datum
+    """What is asked for."""
     lengths: list[int] = Field(min_length=1)
+    """How many digits make an answer."""
     keys: dict[Literal["*", "#"], str] = {}
+    """Where "*", and "#" alone, lead."""
     unknown: list[str] = []
+    """What is said of a postal code of no known Caf, instead of on_error."""
     next: str
+    """The node after an answer."""
 
     def exits(self) -> Iterator[Exit]:
         yield Exit(("next",), self.next, Way.KEY)
@@ -154,10 +162,12 @@ class Collect(_Asking):
 
 
 class Option(Model):
-    """One choice of a menu: the prompt that offers it, and the node that it leads to."""
+    """One choice of a menu."""
 
     say: str | None = None
+    """The prompt that offers it."""
     go: str
+    """The node that it leads to."""
 
 
 @node_kind("menu")
@@ -168,6 +178,7 @@ class Menu(_Asking):
     options: dict[Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "#"], Option] = (
         Field(min_length=1)
     )
+    """At most 5: "1": {say: prompt, go: node}."""
 
     def exits(self) -> Iterator[Exit]:
         for key, option in self.options.items():
@@ -183,7 +194,7 @@ class Menu(_Asking):
 
 @node_kind("authenticate")
 class Authenticate(Node):
-    """Try the secret that was keyed. After `tries` refusals in one call: `exhausted`."""
+    """Try the secret that was keyed."""
 
     target_fields: ClassVar[tuple[str, ...]] = (
         "granted",
@@ -196,12 +207,19 @@ class Authenticate(Node):
     prompt_fields: ClassVar[tuple[str, ...]] = ()
 
     tries: int = Field(default=3, ge=1, le=3)
+    """Refusals in one call before `exhausted`."""
     granted: str
+    """The caller is in."""
     refused: str
+    """The secret does not open the file."""
     exhausted: str
+    """No try is left in this call."""
     expired_pin: str
+    """A right code whose time is over."""
     expired_password: str
+    """A right password that is too old."""
     expired_provisional: str
+    """A right provisional password that is too old."""
 
 
 @node_kind("lost_password")
@@ -211,7 +229,9 @@ class LostPassword(Node):
     prompt_fields: ClassVar[tuple[str, ...]] = ()
 
     by: Literal["sms", "letter"]
+    """How the provisional password travels."""
     next: str
+    """The next node."""
 
 
 class Matter(StrEnum):
@@ -226,15 +246,18 @@ class Matter(StrEnum):
 
 @node_kind("say")
 class Say(Node):
-    """Tell something of the caller's file or of the line. `prompts` lead to it; `nothing` is said
-    instead when there is nothing to tell."""
+    """Tell something of the caller's file or of the line."""
 
     prompt_fields: ClassVar[tuple[str, ...]] = ("prompts", "nothing")
 
     what: Matter
+    """The matter."""
     prompts: list[str] = []
+    """What leads to it."""
     nothing: list[str] = []
+    """What is said when there is nothing to tell."""
     next: str
+    """The next node."""
 
 
 class Question(StrEnum):
@@ -259,13 +282,16 @@ QUESTION_ANSWERS: Mapping[Question, frozenset[str]] = {
 
 @node_kind("branch")
 class Branch(Node):
-    """Go one way or another by what is known. `else` covers the cases that are not named."""
+    """Go one way or another by what is known."""
 
     prompt_fields: ClassVar[tuple[str, ...]] = ()
 
     by: Question
+    """What is looked at."""
     cases: dict[str, str] = Field(min_length=1)
+    """Value: node."""
     otherwise: str = Field(alias="else")
+    """The node for all other values."""
 
     def exits(self) -> Iterator[Exit]:
         for case, target in self.cases.items():
@@ -281,9 +307,13 @@ class ServiceGate(Node):
     prompt_fields: ClassVar[tuple[str, ...]] = ()
 
     service: str
+    """The service."""
     available: str
+    """It is open."""
     not_accessible: str
+    """It is not open to this file."""
     no_information: str
+    """There is nothing to tell of it for this file."""
 
 
 @node_kind("certificate")
@@ -293,6 +323,7 @@ class Certificate(Node):
     prompt_fields: ClassVar[tuple[str, ...]] = ()
 
     next: str
+    """The next node."""
 
 
 @node_kind("hours")
@@ -303,28 +334,40 @@ class Hours(Node):
     prompt_fields: ClassVar[tuple[str, ...]] = ()
 
     open: str
+    """Advisors answer now."""
     closed: str
+    """They do not."""
 
 
 @node_kind("transfer")
 class Transfer(Node):
-    """Put the caller through to the line's advisor; `refused` when that fails."""
+    """Put the caller through to the line's advisor."""
 
     ends: ClassVar[bool] = True
-    target_fields: ClassVar[tuple[str, ...]] = ("refused",)
+    target_fields: ClassVar[tuple[str, ...]] = ("refused", "busy", "no_answer", "not_possible")
 
     prompts: list[str] = []
+    """What is said before."""
     refused: str
+    """The node when it fails."""
+    busy: str | None = None
+    """The node when all are busy, instead of refused."""
+    no_answer: str | None = None
+    """The node when nobody answers, instead of refused."""
+    not_possible: str | None = None
+    """The node when the caller's side transfers no calls, instead of refused."""
 
 
 @node_kind("language")
 class SwitchLanguage(Node):
-    """Go on in `to`, or in the next of the flow's languages."""
+    """Go on in another language."""
 
     prompt_fields: ClassVar[tuple[str, ...]] = ()
 
     to: Literal["fr", "en", "other"] = "other"
+    """fr, en, or the next of the flow's languages."""
     next: str
+    """The next node."""
 
 
 @node_kind("hang_up")
@@ -335,3 +378,4 @@ class HangUp(Node):
     target_fields: ClassVar[tuple[str, ...]] = ()
 
     prompts: list[str] = []
+    """What is said before."""

@@ -22,6 +22,7 @@ class Entry:
     `keys`: keys that answer by themselves when nothing has been keyed before them (menu options,
     `#` alone); `*` in it answers at any point of the entry.
     `first_digit`, `inter_digit`: seconds; the first runs from the end of the prompt.
+    `voice`: a caller who talks instead of keying is heard, and answers `Heard.VOICE`.
     `fresh`: what was keyed before this prompt is thrown away: it answered another question (after
     a refusal or a wrong key). `Collector.begin` sees to it.
     """
@@ -31,6 +32,7 @@ class Entry:
     first_digit: float = 7.0
     inter_digit: float = 4.0
     fresh: bool = False
+    voice: bool = False
 
 
 class Heard(StrEnum):
@@ -39,7 +41,18 @@ class Heard(StrEnum):
     ENTRY = "entry"  # a complete entry
     KEY = "key"  # one of `Entry.keys`
     SILENCE = "silence"  # nothing within `first_digit`
+    VOICE = "voice"  # the caller talks and has keyed nothing (`Entry.voice`)
     ERROR = "error"  # a key that is no option, or an entry of no accepted length
+
+
+class TransferOutcome(StrEnum):
+    """How a transfer ended."""
+
+    TAKEN = "taken"  # the call is with whom it was meant for
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    NOT_POSSIBLE = "not_possible"  # the caller's side does not transfer calls
+    REFUSED = "refused"  # anything else
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +82,10 @@ class Phone(Protocol):
     async def collect(self, prompts: Sequence[str], entry: Entry) -> Collected:
         """Play prompts (a key stops them) and gather one answer, keys pressed ahead included."""
 
-    async def transfer(self, target: str, headers: Sequence[tuple[str, str]] = ()) -> bool:
-        """Blind transfer by REFER (RFC 3515). True: the far end took it; False: refused."""
+    async def transfer(
+        self, target: str, headers: Sequence[tuple[str, str]] = ()
+    ) -> TransferOutcome:
+        """Blind transfer by REFER (RFC 3515); returns when it has succeeded or failed."""
 
     async def hang_up(self) -> None:
         """End the call from our side, after what plays has been heard."""

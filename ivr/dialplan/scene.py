@@ -73,7 +73,8 @@ class Facts:
     """What is worth a record or an operator's look; readable at any time. No digit shows.
 
     `authenticated`: pin, password or provisional. `caf`, `matricule`: of the authenticated file.
-    `node`: where the caller is, or was last.
+    `node`: where the caller is, or was last. `lost_password`: whether the caller asked for another
+    secret, whatever came of it.
     """
 
     language: str
@@ -81,6 +82,7 @@ class Facts:
     authenticated: str | None = None
     caf: str | None = None
     matricule: str | None = field(default=None, repr=False)
+    lost_password: bool = False
     transferred_to: str | None = None
     end_reason: Ending | None = None
 
@@ -137,6 +139,7 @@ class Scene:
     session: Session | None = None
     refusals: int = 0
     exhausted: bool = False
+    told_to_key: bool = False
 
     @property
     def language(self) -> str:
@@ -157,6 +160,7 @@ class Scene:
             first_digit=timers.first_digit,
             inter_digit=timers.inter_digit,
             fresh=fresh,
+            voice=bool(self.plan.settings.reminders.voice) and not self.told_to_key,
         )
 
     async def ask(
@@ -166,20 +170,25 @@ class Scene:
         keys: Sequence[str],
         judge: Callable[[Collected], Sequence[str] | None] = lambda _: None,
     ) -> Collected | GaveUp:
-        """Ask, and ask again after silence or an error as often as the flow says, counted apart.
+        """Ask, and ask again after silence or an error as often as the flow says, counted apart. A
+        caller who talks is told once to key; that counts for nothing, and the time begins anew.
 
         `judge` names what to say of an answer that cannot be used, an error too; None takes it.
         """
         settings = self.plan.settings
         silences = errors = 0
-        before: Sequence[str] = ()
+        prompts: Sequence[str] = question.prompts
         fresh = question.fresh
         while True:
             entry = self.entry(lengths, keys, fresh=fresh)
-            answer = await self.phone.collect([*before, *question.prompts], entry)
+            answer = await self.phone.collect(prompts, entry)
+            if answer.heard is Heard.VOICE:
+                self.told_to_key = True
+                prompts, fresh = settings.reminders.voice, False
+                continue
             if answer.heard is Heard.SILENCE:
                 silences += 1
-                before, fresh = settings.reminders.silence, False
+                prompts, fresh = [*settings.reminders.silence, *question.prompts], False
                 if silences > settings.retries.silence:
                     return GaveUp.SILENCE
                 continue
@@ -188,7 +197,8 @@ class Scene:
                 return answer
             errors += 1
             # What was keyed after a wrong answer was meant for another question.
-            before, fresh = complaint or question.on_error or settings.reminders.errors, True
+            complaint = complaint or question.on_error or settings.reminders.errors
+            prompts, fresh = [*complaint, *question.prompts], True
             if errors > settings.retries.errors:
                 return GaveUp.ERRORS
 

@@ -27,62 +27,71 @@ from ivr.dialplan.nodes import NODE_KINDS, Exit, Model, Node, PromptUse, Way
 MAX_KNOWN_LISTED = 20
 """A fault that nothing resembles lists so many known names, and no more."""
 
-_WAYS_OUT = {
-    "input should be a valid string": "; write it in quotes",
-    "input should be a valid list": "; write it in brackets: [one, two]",
-    "input should be a valid dictionary": "; write its keys below it, indented",
-}
-
 
 class DialplanError(YamlFaults):
     """A file that is no dialplan; `faults` has one entry for each thing wrong, with its line."""
 
 
 class Timers(Model):
-    """Seconds. `first_digit` runs from the end of the prompt, `inter_digit` from the last key."""
+    """Seconds that are waited for a key."""
 
     first_digit: float = Field(default=7.0, gt=0, le=60)
+    """Until the first key, from the end of the prompt."""
     inter_digit: float = Field(default=4.0, gt=0, le=60)
+    """Until the next key, from the last."""
 
 
 class Retries(Model):
     """How often a question is asked again, counted apart."""
 
     silence: int = Field(default=3, ge=0, le=10)
+    """How often a question is asked again after silence."""
     errors: int = Field(default=3, ge=0, le=10)
+    """How often after a wrong answer."""
 
 
 class GiveUp(Model):
     """Where a caller goes who answers nothing, or nothing usable, whatever is asked again."""
 
     silence: str
+    """The node for who keys nothing."""
     errors: str
+    """The node for who keys nothing usable."""
 
 
 class Reminders(Model):
     """What is said before a question is asked again, unless the node says something else."""
 
     silence: list[str] = Field(default_factory=list)
+    """Prompts before a question is asked again after silence."""
     errors: list[str] = Field(default_factory=list)
+    """Prompts before it is asked again after a wrong answer."""
+    voice: list[str] = Field(default_factory=list)
+    """Prompts, once in a call, for a caller who talks instead of keying; without them nobody is
+    listened for."""
 
 
 class Settings(Model):
-    """The head of a flow: all but its nodes.
-
-    `advisor`: where `0` leads in a menu that does not use it. `trouble`: where a caller goes when
-    the authentication service fails. `signed_out`: the same for a caller whose secret was replaced,
-    or whose file was closed, during the call.
-    """
+    """The head of a flow: all but its nodes."""
 
     start: str
+    """The first node."""
     languages: list[Literal["fr", "en"]] = Field(default=["fr", "en"], min_length=1)
+    """Languages in which every prompt must exist."""
     advisor: str | None = None
+    """Where 0 leads in a menu that does not use it."""
     trouble: str
+    """Where a call goes when the authentication service fails."""
     signed_out: str | None = None
+    """Where a call goes when the caller's secret was replaced meanwhile; default: as trouble."""
     give_up: GiveUp
+    """Where a call goes when nothing, or nothing usable, was keyed too often."""
     reminders: Reminders = Reminders()
+    """Prompts before a question is asked again."""
     timers: Timers = Timers()
+    """Seconds that are waited for a key."""
     retries: Retries = Retries()
+    """How often a question is asked again, counted apart."""
 
     def exits(self) -> Iterator[Exit]:
         """The nodes that the head names."""
@@ -97,7 +106,7 @@ class Settings(Model):
 
     def prompts_used(self) -> Iterator[PromptUse]:
         """The prompts that the head names."""
-        for name in ("silence", "errors"):
+        for name in ("silence", "errors", "voice"):
             for index, prompt in enumerate(getattr(self.reminders, name)):
                 yield PromptUse(("reminders", name, index), prompt)
 
@@ -127,11 +136,6 @@ def parse(file: Path) -> tuple[Dialplan | None, list[Fault]]:
         source = read(file)
     except YamlFaults as error:
         return None, [_with_hint(fault) for fault in error.faults]
-    except UnicodeDecodeError:
-        return None, [Fault(file, 1, "", "this is not UTF-8 text; save the file as UTF-8")]
-    except ValueError as error:
-        # YAML takes 2026-13-45 for a date, and then finds that it is none.
-        return None, [Fault(file, None, "", f"a value is not what it seems ({error}); quote it")]
     data = _with_text_keys(source.data)
     if not isinstance(data, dict) or not isinstance(data.get("nodes"), dict):
         return None, [source.fault(("nodes",), "missing; list the nodes of the flow under it")]
@@ -181,20 +185,16 @@ def _node(source: LocatedYaml, name: str, content: object) -> Node | list[Fault]
         lines = {keys[2:]: line for keys, line in source.lines.items() if keys[:2] == path}
         below = LocatedYaml(source.file, content, lines)
         return [
-            replace(
-                fault,
-                key=f"nodes.{name}.{fault.key}".removesuffix(".[key]"),
-                what=fault.what + _WAYS_OUT.get(fault.what, ""),
-            )
+            replace(fault, key=f"nodes.{name}.{fault.key}".removesuffix(".[key]"))
             for fault in below.faults(error)
         ]
 
 
 def _with_hint(fault: Fault) -> Fault:
     """YAML reads a `*` without quotes as something of its own: the commonest slip in a menu."""
-    lines = fault.file.read_text(encoding="utf-8").splitlines()
+    lines = fault.file.read_text(encoding="utf-8", errors="replace").splitlines()
     line = lines[fault.line - 1] if fault.line is not None and fault.line <= len(lines) else ""
-    if not line.lstrip().startswith("*"):
+    if not any(part.lstrip().startswith("*") for part in line.replace("{", ",").split(",")):
         return fault
     return replace(fault, what='the key * needs quotes; write "*":')
 

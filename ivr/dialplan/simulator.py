@@ -1,11 +1,11 @@
 """A call in the terminal: the real flow and rules, without SIP or sound.
 
 What would be said is printed, with the timers that run; keys are typed on standard input. Keys are
-never printed nor echoed: some of them are secrets.
+never printed nor echoed: some of them are secrets. `v` is a caller who talks instead of keying.
 
 At a terminal a key counts at once and stops what is being said. Piped keys belong to a patient
 caller, who hears every prompt to its end and then keys; `,` waits until the time for a key is over,
-and after the last key the caller stays silent.
+and after the last key the caller stays silent: nobody is there to wait for, so time is skipped.
 """
 
 import asyncio
@@ -20,18 +20,24 @@ from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from auth_core import AuthService
 from ivr.dialplan.collector import KEYPAD, MAX_KEYS_AHEAD, Collector
 from ivr.dialplan.interpreter import CallContext, Facts, Run
-from ivr.dialplan.phone import CallEnded, Collected, Entry, Heard
+from ivr.dialplan.phone import CallEnded, Collected, Entry, Heard, TransferOutcome
 from ivr.dialplan.schema import Dialplan
 
 SECONDS_PER_CHARACTER = 0.07
 """How long a voice takes for one letter of a text, about."""
 
+ID_WIDTH = 26
+
 HANG_UP_KEYS = frozenset("q\x03\x04")
 """What hangs up: q, ctrl-C, ctrl-D."""
+
+TALK_KEY = "v"
+"""The caller talks."""
 
 WAIT_KEY = ","
 """Piped keys: wait until the time for a key is over."""
@@ -40,6 +46,7 @@ _OUTCOMES = {
     Heard.ENTRY: "an entry was keyed",
     Heard.KEY: "a key answered",
     Heard.SILENCE: "nothing was keyed in time",
+    Heard.VOICE: "the caller talks instead of keying",
     Heard.ERROR: "what was keyed is no answer here",
 }
 
@@ -65,7 +72,9 @@ async def simulate(
     console = console or Console()
     terminal = Terminal(texts, console, keys, fast=fast)
     run = Run(plan, terminal, people, context)
-    console.print("[dim]Keys: 0-9 * #, q hangs up. They are not shown: some are secret.[/dim]")
+    console.print(
+        "[dim]Keys: 0-9 * #, v talks, q hangs up. They are not shown: some are secret.[/dim]"
+    )
     with _keyboard(keys, terminal.press) if keys.isatty() else contextlib.nullcontext():
         try:
             await run.run()
@@ -95,6 +104,8 @@ class Terminal:
         """A key of the keyboard, at once."""
         if key in HANG_UP_KEYS:
             self._left = True
+        elif key == TALK_KEY:
+            self._collector.spoke()
         elif key in KEYPAD:
             self._interrupted |= self._collector.press(key, self._now())
         self._changed.set()
@@ -132,11 +143,13 @@ class Terminal:
         self._console.print(f"[dim]→ {_OUTCOMES[answer.heard]}[/dim]")
         return answer
 
-    async def transfer(self, target: str, headers: Sequence[tuple[str, str]] = ()) -> bool:
+    async def transfer(
+        self, target: str, headers: Sequence[tuple[str, str]] = ()
+    ) -> TransferOutcome:
         self._still_here()
         names = ", ".join(name for name, _ in headers) or "no header"
         self._console.print(f"[bold]Transferred to {escape(target)}[/bold] ({names}).")
-        return True
+        return TransferOutcome.TAKEN
 
     async def hang_up(self) -> None:
         self._still_here()
@@ -146,7 +159,7 @@ class Terminal:
         self._interrupted = False
         for prompt in prompts:
             text = self._texts.get(self._language, {}).get(prompt, "")
-            self._console.print(f"[cyan]{prompt:>26}[/cyan]  {escape(text)}", highlight=False)
+            self._console.print(_beside(prompt, text), highlight=False)
             over = self._now() + (0.0 if self._fast else len(text) * SECONDS_PER_CHARACTER)
             while (left := over - self._now()) > 0:
                 await self._wait(left)
@@ -155,6 +168,7 @@ class Terminal:
 
     async def _take_piped_key(self, piped: TextIO, left: float) -> None:
         key = await asyncio.to_thread(piped.read, 1)
+        self._fast |= not key
         if key and key != WAIT_KEY:
             self.press(key)
             self._still_here()
@@ -176,6 +190,15 @@ class Terminal:
     def _still_here(self) -> None:
         if self._left:
             raise CallEnded
+
+
+def _beside(prompt: str, text: str) -> Table:
+    """A prompt's id, and its text beside it however many lines that takes."""
+    row = Table.grid(padding=(0, 2))
+    row.add_column(justify="right", style="cyan", width=ID_WIDTH, no_wrap=True)
+    row.add_column()
+    row.add_row(prompt, escape(text))
+    return row
 
 
 @contextlib.contextmanager

@@ -28,9 +28,11 @@ from ivr.softphone.events import (
     Fault,
     KeySent,
     Listening,
+    Media,
     Recording,
 )
 from ivr.softphone.keys import Action, Step, Way, steps_of_command, steps_of_keys
+from ivr.softphone.tls import TlsFiles
 
 if TYPE_CHECKING:
     from ivr.softphone.pjsip import Handset
@@ -50,8 +52,10 @@ class Options:
     `keys`: see the package; "-" reads standard input. `record`: WAV of what is heard.
     `play`: WAV said once the call stands. `codec`: "pcma" or "pcmu", the one preferred.
     `caller`: user part of From. `host`: IPv4 address to call from; empty: the one that routes
-    there. `max_seconds` bounds the whole run; `key_ms`, `gap_ms` are the length of a press and the
-    pause after it.
+    there. `require`: SIP extensions without which there is no call, "100rel" or "timer".
+    `max_seconds` bounds the whole run; `key_ms`, `gap_ms` are the length of a press and the
+    pause after it. `srtp`: "off", "optional" or "required" secure sound. `tls_…`: PEM files for
+    `transport` "tls": whom to believe (default: anybody), and what to show who asks.
     """
 
     uri: str = ""
@@ -67,8 +71,13 @@ class Options:
     json: bool = False
     max_seconds: float = 120.0
     refuse_transfer: bool = False
+    require: tuple[str, ...] = ()
     key_ms: int = 100
     gap_ms: int = 80
+    tls_authorities: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    srtp: str = "off"
 
 
 def run(options: Options) -> int:
@@ -93,6 +102,9 @@ def run(options: Options) -> int:
                 codec=options.codec,
                 takes_transfers=not options.refuse_transfer,
                 record=options.record,
+                require=options.require,
+                srtp=options.srtp,
+                tls=TlsFiles(options.tls_authorities, options.tls_certificate, options.tls_key),
             ) as handset,
             _keyboard(options) as keyboard,
         ):
@@ -124,6 +136,7 @@ class Softphone:
         self._steps: deque[Step] = deque()
         self._free_at = 0.0  # our finger is on a key, or we pause, until then
         self._answered = False
+        self._early_sound = False
         self._recording = False
         self._asked_to_leave = False
         self._leaving_since: float | None = None
@@ -147,6 +160,8 @@ class Softphone:
             now = self._clock()
             if self._answered:
                 self._listen(now)
+            # Who drives us by commands may press keys during early media, too.
+            if self._answered or (self._early_sound and options.keys == "-"):
                 self._act(now)
             self._read_keyboard()
             if now >= deadline or self._asked_to_leave:
@@ -171,6 +186,8 @@ class Softphone:
             self._printer.count_from_now()
             if self._options.play is not None:
                 self._handset.play(self._options.play)
+        elif isinstance(event, Media):
+            self._early_sound = event.receives
         elif isinstance(event, Ended):
             self._ended = True
         self._printer.tell(event)
@@ -337,7 +354,7 @@ def _local_address(uri: str) -> str:
         return "127.0.0.1"
     scheme, _, rest = uri.partition(":")
     host = rest.partition(";")[0].rpartition("@")[2].partition(":")[0]
-    if scheme.lower() != "sip" or not host:
+    if scheme.lower() not in ("sip", "sips") or not host:
         raise UsageError("whom to ring is a SIP address: sip:0810257510@127.0.0.1")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

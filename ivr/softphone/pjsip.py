@@ -9,7 +9,7 @@ import contextlib
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
@@ -30,17 +30,28 @@ from ivr.softphone.events import (
     Transfer,
     Transferred,
 )
+from ivr.softphone.tls import NO_FILES, TlsFiles
 
 CODECS = {"pcma": "PCMA/8000/1", "pcmu": "PCMU/8000/1"}
-TRANSPORTS = {"udp": pj.PJSIP_TRANSPORT_UDP, "tcp": pj.PJSIP_TRANSPORT_TCP}
+TRANSPORTS = {
+    "udp": pj.PJSIP_TRANSPORT_UDP,
+    "tcp": pj.PJSIP_TRANSPORT_TCP,
+    "tls": pj.PJSIP_TRANSPORT_TLS,
+}
+SECURE_SOUND = {
+    "off": pj.PJMEDIA_SRTP_DISABLED,
+    "optional": pj.PJMEDIA_SRTP_OPTIONAL,
+    "required": pj.PJMEDIA_SRTP_MANDATORY,
+}
 INBAND_DIGIT_VOLUME = 0  # ToneGenerator's own: about -13 dBm0 a frequency
 
 
 class Handset:
-    """A telephone with one line.
+    """A telephone with one line. `require`: SIP extensions without which there is no call.
 
     `local`: IPv4 address that signalling and sound leave from. `user`: who calls (user part of
-    From). Use it as a context manager; `poll` must run every 20 ms or so for anything to happen.
+    From). `tls`: the PEM files of TLS; without authorities any certificate of the far end will do.
+    Use it as a context manager; `poll` must run every 20 ms or so for anything to happen.
     """
 
     def __init__(
@@ -53,14 +64,20 @@ class Handset:
         codec: str = "pcma",
         takes_transfers: bool = True,
         record: Path | None = None,
+        require: Collection[str] = (),
+        srtp: str = "off",
+        tls: TlsFiles = NO_FILES,
     ) -> None:
         self._local = local
+        self._tls = tls
         self._user = user
         self._transport = transport
         self._port = port
         self._codec = codec
         self.takes_transfers = takes_transfers
         self._record = record
+        self._require = require
+        self._srtp = srtp
         self._events: deque[Event] = deque(maxlen=1000)
         self._failure: Exception | None = None
         self._endpoint: Any = None
@@ -246,12 +263,23 @@ class Handset:
         transport = pj.TransportConfig()
         transport.boundAddress = self._local
         transport.port = self._port
+        if self._transport == "tls":
+            _set_up_tls(transport.tlsConfig, self._tls)
         number = self._endpoint.transportCreate(TRANSPORTS[self._transport], transport)
         self._endpoint.libStart()
         self._address = self._endpoint.transportGetInfo(number).localName
         account = pj.AccountConfig()
         account.idUri = f"sip:{self._user}@{self._local}"
         account.sipConfig.transportId = number
+        if "100rel" in self._require:
+            account.callConfig.prackUse = pj.PJSUA_100REL_MANDATORY
+        if "timer" in self._require:
+            account.callConfig.timerUse = pj.PJSUA_SIP_TIMER_REQUIRED
+        # PJSIP closes a connection that is idle for 33 s, call or no call: we are to be reached at
+        # the port where it listens.
+        account.natConfig.contactUseSrcPort = 0
+        account.mediaConfig.srtpUse = SECURE_SOUND[self._srtp]
+        account.mediaConfig.srtpSecureSignaling = 0  # keys may travel over whatever SIP does
         sound = account.mediaConfig.transportConfig
         sound.boundAddress = self._local
         # Several handsets, each a process, do not all try the same port first.
@@ -416,6 +444,16 @@ class _SecondLeg(pj.Call):  # type: ignore[misc]
         if info.state in over and not self._told:
             self._told = True
             self.handset.tell(Transferred(info.lastStatusCode))
+
+
+def _set_up_tls(config: Any, files: TlsFiles) -> None:
+    config.method = pj.PJSIP_TLSV1_2_METHOD  # the newest that these wheels speak
+    if files.authorities is not None:
+        config.CaListFile = str(files.authorities)
+        config.verifyServer = True
+    if files.certificate is not None:
+        config.certFile = str(files.certificate)
+        config.privKeyFile = str(files.key or files.certificate)
 
 
 def _headers(message: str) -> list[tuple[str, str]]:

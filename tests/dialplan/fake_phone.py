@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ivr.dialplan.collector import Collector
-from ivr.dialplan.phone import CallEnded, Collected, Entry
+from ivr.dialplan.phone import CallEnded, Collected, Entry, TransferOutcome
 
 PROMPT_SECONDS = 3.0
 """How long each prompt lasts."""
@@ -16,6 +16,7 @@ class Act(Enum):
 
     WAIT = "says nothing until the question is over"
     LISTEN = "listens until the prompts under way are over"
+    TALK = "talks for a second"
     LEAVE = "hangs up"
 
 
@@ -46,7 +47,7 @@ class FakePhone:
     """`heard`: every prompt that began, in order. `now`: seconds of virtual time."""
 
     caller: Caller
-    refuses_transfer: bool = False
+    transfer_ends: TransferOutcome = TransferOutcome.TAKEN
     now: float = 0.0
     heard: list[str] = field(default_factory=list)
     languages: list[str] = field(default_factory=list)
@@ -91,10 +92,12 @@ class FakePhone:
             self.caller.doings.pop(0)
         return answer
 
-    async def transfer(self, target: str, headers: Sequence[tuple[str, str]] = ()) -> bool:
+    async def transfer(
+        self, target: str, headers: Sequence[tuple[str, str]] = ()
+    ) -> TransferOutcome:
         self._still_here()
         self.transfers.append((target, tuple(headers)))
-        return not self.refuses_transfer
+        return self.transfer_ends
 
     async def hang_up(self) -> None:
         self._still_here()
@@ -121,6 +124,9 @@ class FakePhone:
         if doing is Act.LEAVE:
             self.left = True
             raise CallEnded
+        if doing is Act.TALK:
+            self.now += 1.0
+            self.collector.spoke()
         if isinstance(doing, str):
             self.now += self.caller.pace
             return self.collector.press(doing, self.now)

@@ -30,7 +30,7 @@ from auth_core import (
 )
 from ivr.dialplan.hours import OpeningHours
 from ivr.dialplan.interpreter import CallContext, Run
-from ivr.dialplan.phone import CallEnded
+from ivr.dialplan.phone import CallEnded, TransferOutcome
 from ivr.dialplan.schema import load
 from tests.dialplan.catalogue import ROOT, prompt_ids
 from tests.dialplan.fake_phone import Act, Caller, Doing, FakePhone
@@ -41,7 +41,8 @@ PROMPTS = prompt_ids()["fr"] | prompt_ids()["en"]
 KEYS = st.sampled_from([*"0123456789*#", "A"])
 BURSTS = st.sampled_from(["75011", "0123456", "0123456#", "4821#", "49205817", "1403", "1", "4"])
 DOINGS = st.lists(
-    st.one_of(KEYS, BURSTS, st.sampled_from([Act.LISTEN, Act.WAIT, Act.LEAVE])), max_size=40
+    st.one_of(KEYS, BURSTS, st.sampled_from([Act.LISTEN, Act.WAIT, Act.TALK, Act.LEAVE])),
+    max_size=40,
 )
 
 
@@ -129,7 +130,10 @@ def test_whatever_is_keyed_the_call_ends_and_no_password_is_made(
     refuses: bool,
 ) -> None:
     people = Oracle(verdicts, availability)
-    phone = FakePhone(Caller.keying(*doings, pace=pace), refuses_transfer=refuses)
+    phone = FakePhone(
+        Caller.keying(*doings, pace=pace),
+        transfer_ends=TransferOutcome.REFUSED if refuses else TransferOutcome.TAKEN,
+    )
     context = CallContext(
         call_id="call-1",
         line="0810292929",
@@ -148,6 +152,7 @@ def test_whatever_is_keyed_the_call_ends_and_no_password_is_made(
         assert phone.hung_up or phone.transfers
     assert set(phone.heard) <= PROMPTS
     assert people.refusals <= 3
+    assert phone.heard.count("use_keypad") <= 1
     if availability is not Availability.AVAILABLE:
         assert people.certificates == []
     if run.facts.authenticated is None:

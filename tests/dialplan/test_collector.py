@@ -1,5 +1,7 @@
 """Keys in, answers out: every rule of an entry on the telephone, on a clock that we move."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +92,30 @@ def test_silence_is_counted_from_the_end_of_the_prompt() -> None:
     assert collector.next_deadline() == 22.0
     assert collector.advance(21.9) is None
     assert collector.advance(22.0) == Collected(Heard.SILENCE)
+
+
+def test_a_caller_who_talks_answers_where_the_entry_wants_to_know() -> None:
+    collector = asked(replace(MATRICULE, voice=True))
+    collector.spoke()
+    assert collector.advance(1.0) == Collected(Heard.VOICE)
+    collector.spoke()
+    assert collector.advance(2.0) is None, "nothing is asked"
+    collector = asked(MATRICULE)
+    collector.spoke()
+    assert collector.advance(1.0) is None
+
+
+def test_a_voice_counts_neither_over_the_prompt_nor_once_keys_have_come() -> None:
+    collector = Collector()
+    collector.begin(replace(MATRICULE, voice=True), 0.0)
+    collector.prompt_started(0.0)
+    collector.spoke()
+    assert collector.advance(1.0) is None
+    collector.prompt_ended(2.0)
+    collector.press("0", 3.0)
+    collector.spoke()
+    assert collector.advance(3.5) is None
+    assert keyed(collector, "123456", start=4.0) == [Collected(Heard.ENTRY, "0123456")]
 
 
 def test_no_timer_runs_over_a_whole_entry() -> None:

@@ -8,11 +8,11 @@ import pytest
 from auth_core import AuthService, Identity, Session, SessionEnded
 from ivr.dialplan.hours import OpeningHours
 from ivr.dialplan.interpreter import CallContext, Ending, Facts, Run
-from ivr.dialplan.phone import CallEnded
+from ivr.dialplan.phone import CallEnded, TransferOutcome
 from ivr.dialplan.schema import Dialplan, load
 from tests.dialplan.catalogue import ROOT, prompt_ids
 from tests.dialplan.conftest import Clock
-from tests.dialplan.fake_phone import Act, Caller, FakePhone
+from tests.dialplan.fake_phone import PROMPT_SECONDS, Act, Caller, FakePhone
 
 PLAN = load(ROOT / "dialplans" / "caller.yaml")
 MONDAY_MORNING = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -46,10 +46,10 @@ async def live(
     *doings: str | Act,
     context: CallContext = PARIS,
     plan: Dialplan = PLAN,
-    refuses_transfer: bool = False,
+    transfer_ends: TransferOutcome = TransferOutcome.TAKEN,
 ) -> tuple[FakePhone, Facts]:
     """One call, from ring to end."""
-    phone = FakePhone(Caller.keying(*doings), refuses_transfer=refuses_transfer)
+    phone = FakePhone(Caller.keying(*doings), transfer_ends=transfer_ends)
     run = Run(plan, phone, people, context)
     try:
         await run.run()
@@ -318,6 +318,52 @@ async def test_the_fourth_error_leads_to_an_advisor(people: AuthService) -> None
     assert phone.transfers
 
 
+async def test_a_caller_who_talks_is_told_once_to_use_the_keypad(people: AuthService) -> None:
+    phone, facts = await live(
+        people, HEAR, HEAR, HEAR, Act.TALK, HEAR, Act.TALK, "0123456", HEAR, Act.TALK, "4821#"
+    )
+    assert phone.heard.count("use_keypad") == 1
+    assert phone.heard.count("ask_matricule") == 1, "it is not asked again: it was heard"
+    assert [entry.voice for entry in phone.questions[:3]] == [True, False, False]
+    assert facts.authenticated == "pin"
+
+
+async def test_talking_counts_neither_as_silence_nor_as_an_error(people: AuthService) -> None:
+    silent, _ = await live(people)
+    talking, _ = await live(people, HEAR, HEAR, HEAR, Act.TALK)
+    assert talking.heard.count("no_input") == silent.heard.count("no_input") == 3
+    wrong = ("12#", HEAR) * 3
+    phone, facts = await live(
+        people, HEAR, HEAR, HEAR, Act.TALK, HEAR, *wrong, "0123456", HEAR, "4821#"
+    )
+    assert phone.heard.count("bad_matricule") == 3
+    assert facts.authenticated == "pin"
+
+
+async def test_after_that_the_time_for_a_first_key_begins_anew(people: AuthService) -> None:
+    silent, _ = await live(people, HEAR, HEAR, HEAR, Act.WAIT, Act.LEAVE)
+    talking, _ = await live(people, HEAR, HEAR, HEAR, Act.TALK, HEAR, Act.WAIT, Act.LEAVE)
+    assert talking.now == silent.now + 1.0 + PROMPT_SECONDS
+
+
+async def test_talking_to_somebody_else_with_keys_begun_changes_nothing(
+    people: AuthService,
+) -> None:
+    phone, facts = await live(people, HEAR, HEAR, HEAR, "012", Act.TALK, "3456", HEAR, "4821#")
+    assert "use_keypad" not in phone.heard
+    assert facts.authenticated == "pin"
+
+
+async def test_a_flow_with_nothing_to_say_to_it_does_not_listen(people: AuthService) -> None:
+    reminders = PLAN.settings.reminders.model_copy(update={"voice": []})
+    settings = PLAN.settings.model_copy(update={"reminders": reminders})
+    phone, _ = await live(
+        people, HEAR, HEAR, HEAR, Act.TALK, "0123456", plan=replace(PLAN, settings=settings)
+    )
+    assert not any(entry.voice for entry in phone.questions)
+    assert "use_keypad" not in phone.heard
+
+
 @pytest.mark.parametrize("digits", ["482", "48215", "4821593"])
 async def test_a_format_error_is_not_a_try(people: AuthService, digits: str) -> None:
     phone, facts = await live(
@@ -475,9 +521,28 @@ async def test_a_refused_transfer_is_an_apology_and_the_menu(
     context = PARIS if configured else replace(PARIS, advisor=None)
     phone, facts = await live(
         people, "0123456", HEAR, "4821#", HEAR, HEAR, HEAR, "0", HEAR, HEAR, "4", HEAR, Act.LEAVE,
-        context=context, refuses_transfer=True,
+        context=context, transfer_ends=TransferOutcome.REFUSED,
     )  # fmt: skip
     assert in_order(phone.heard, "advisor_unavailable", "main_menu", "password_help")
+    assert facts.transferred_to is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (TransferOutcome.BUSY, "advisor_busy"),
+        (TransferOutcome.NO_ANSWER, "advisor_no_answer"),
+        (TransferOutcome.NOT_POSSIBLE, "advisor_unavailable"),
+    ],
+)
+async def test_a_caller_who_comes_back_hears_why(
+    people: AuthService, outcome: TransferOutcome, said: str
+) -> None:
+    phone, facts = await live(
+        people, "0123456", HEAR, "4821#", HEAR, HEAR, HEAR, "0", HEAR, HEAR, "4", HEAR, Act.LEAVE,
+        transfer_ends=outcome,
+    )  # fmt: skip
+    assert in_order(phone.heard, "advisor_connecting", said, "main_menu", "password_help")
     assert facts.transferred_to is None
 
 

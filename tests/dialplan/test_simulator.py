@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from auth_core import AuthService
+from ivr.dialplan import simulator
 from ivr.dialplan.interpreter import CallContext, Ending, Facts
 from ivr.dialplan.schema import load
 from ivr.dialplan.simulator import simulate
@@ -22,7 +23,7 @@ PARIS = CallContext(call_id="simulated", line="0810257510", caf="751")
 async def simulated(people: AuthService, keys: str) -> tuple[Facts, str]:
     """A call with piped keys, and all that was printed."""
     printed = io.StringIO()
-    console = Console(file=printed, width=200)
+    console = Console(file=printed, width=400)
     facts = await simulate(
         PLAN, TEXTS, people, PARIS, fast=True, keys=io.StringIO(keys), console=console
     )
@@ -52,6 +53,32 @@ async def test_a_comma_waits_until_the_time_for_a_key_is_over(people: AuthServic
     assert facts.authenticated == "pin"
 
 
+async def test_v_is_a_caller_who_talks(people: AuthService) -> None:
+    facts, printed = await simulated(people, "v0123456v4821,q")
+    assert printed.count(texts("fr")["use_keypad"]) == 1
+    assert texts("fr")["no_input"] not in printed
+    assert facts.authenticated == "pin"
+
+
+async def test_when_piped_keys_are_over_time_is_skipped_at_any_pace(
+    people: AuthService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left of this call would take a quarter of an hour."""
+    monkeypatch.setattr(simulator, "SECONDS_PER_CHARACTER", 0.0)
+    printed = io.StringIO()
+    async with asyncio.timeout(20):
+        facts = await simulate(
+            PLAN,
+            TEXTS,
+            people,
+            PARIS,
+            keys=io.StringIO("0123456"),
+            console=Console(file=printed, width=400),
+        )
+    assert facts.end_reason is Ending.COMPLETED
+    assert printed.getvalue().count(texts("fr")["ask_secret"]) == 4
+
+
 async def test_q_hangs_up(people: AuthService) -> None:
     facts, printed = await simulated(people, "0123456q")
     assert facts.end_reason is None
@@ -67,7 +94,7 @@ async def test_a_terminal_echoes_nothing_and_is_put_right_afterwards(people: Aut
             call = asyncio.create_task(
                 simulate(
                     PLAN, TEXTS, people, PARIS, fast=True, keys=keys,
-                    console=Console(file=printed, width=200),
+                    console=Console(file=printed, width=400),
                 )
             )  # fmt: skip
             while termios.tcgetattr(slave)[3] & termios.ECHO:

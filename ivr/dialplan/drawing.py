@@ -1,0 +1,212 @@
+"""A flow drawn as SVG, to be read at a glance: a colour for what each node is to the caller, keys
+on the arrows, time-outs dashed, dead ends red."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from itertools import pairwise
+
+from ivr.dialplan.graph import Arrow, FlowGraph, GraphNode, Role
+from ivr.dialplan.layout import Box, Line, arranged
+from ivr.dialplan.nodes import Way
+
+MARGIN = 28.0
+LEAST_WIDTH = 820.0
+WORDS_WIDTH = 230.0
+TITLE_CHAR, SMALL_CHAR = 7.7, 6.2  # px, about: nothing measures fonts here
+NODE_HEIGHT, FLAG_HEIGHT = 46.0, 24.0
+EXCERPT = 27  # characters of what is said
+KEYS = frozenset("0123456789*#")
+
+COLOURS = {
+    Role.ASKS: ("#fff1bf", "#8a6100", "asks the caller"),
+    Role.SPEAKS: ("#dcecfa", "#1f5f99", "speaks"),
+    Role.DECIDES: ("#eeeef2", "#565662", "decides, unheard"),
+    Role.ACTS: ("#ece1f9", "#63359a", "does something"),
+    Role.ENDS: ("#d8f0dd", "#1d6433", "ends the call"),
+}
+RED, PINK = "#c4161c", "#fde3e3"
+LINE = "#4a5560"
+
+STYLE = f"""
+text {{ font-family: system-ui, "DejaVu Sans", Arial, sans-serif; fill: #1c2024; }}
+.heading {{ font-size: 18px; font-weight: 700; }}
+.title {{ font-size: 13px; font-weight: 600; }}
+.small {{ font-size: 11px; fill: #4a4f55; }}
+.label {{ font-size: 11px; paint-order: stroke; stroke: #fff; stroke-width: 4px; }}
+.key {{ font-size: 12px; font-weight: 700; }}
+.way {{ fill: none; stroke: {LINE}; stroke-width: 1.5px; marker-end: url(#head); }}
+.gives-up {{ stroke-dasharray: 6 4; }}
+.wrong {{ stroke: {RED}; marker-end: url(#red-head); }}
+.cap {{ fill: #fff; stroke: #1c2024; stroke-width: 1.3px; }}
+.flag {{ fill: #fff; stroke: {LINE}; stroke-width: 1.2px; }}
+a:hover .flag, a:focus .flag {{ fill: #e8eef5; }}
+""".strip()
+
+
+def draw(graph: FlowGraph, texts: Mapping[str, str] | None = None, title: str = "") -> str:
+    """The picture as an SVG document. `texts`: what each prompt says, by its id.
+
+    Elements have the ids `node-NAME` and `way-NAME-KEY` (a `GraphNode.name`, an `Arrow.key`), for
+    whoever shows something on them.
+    """
+    said = texts or {}
+
+    def size(node: GraphNode, arrow: Arrow | None) -> tuple[float, float]:
+        if arrow is not None:
+            return len(node.title) * SMALL_CHAR + 44, FLAG_HEIGHT
+        lines = (len(node.title) * TITLE_CHAR, len(_below(node, said)) * SMALL_CHAR)
+        return max(70.0, *lines) + 26, NODE_HEIGHT
+
+    picture = arranged(graph, size)
+    heading, heading_height = _heading(graph, title)
+    width = max(picture.width, LEAST_WIDTH) + 2 * MARGIN
+    top = MARGIN + heading_height
+    height = top + picture.height + MARGIN
+    left = (width - picture.width) / 2
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
+        f'width="{width:.0f}" height="{height:.0f}">',
+        f"<title>{escape(title or 'Dialplan')}</title>",
+        f"<style>{STYLE}</style>",
+        f"<defs>{_arrow_head('head', LINE)}{_arrow_head('red-head', RED)}</defs>",
+        f'<rect width="{width:.0f}" height="{height:.0f}" fill="#fff"/>',
+        f'<g transform="translate({MARGIN} {MARGIN})">{heading}</g>',
+        f'<g transform="translate({left:.1f} {top:.1f})">',
+    ]
+    parts += [_line(line) for line in picture.lines]
+    parts += [_box(box, said, graph) for box in picture.boxes]
+    parts += _labels(picture.lines)
+    return "\n".join([*parts, "</g>", "</svg>", ""])
+
+
+def _below(node: GraphNode, texts: Mapping[str, str]) -> str:
+    """The line under a node's title: what is wrong with it, or what is said there."""
+    if node.trouble is not None:
+        return node.trouble.value
+    said = next((texts[prompt] for prompt in node.prompts if texts.get(prompt)), "")
+    if not said:
+        return node.does
+    return said if len(said) <= EXCERPT else said[: EXCERPT - 1].rstrip() + "…"
+
+
+def _box(box: Box, texts: Mapping[str, str], graph: FlowGraph) -> str:
+    if box.node is None:
+        return ""
+    return _flag(box, box.node) if box.arrow else _node(box, box.node, texts, graph)
+
+
+def _node(box: Box, node: GraphNode, texts: Mapping[str, str], graph: FlowGraph) -> str:
+    fill, edge, _ = COLOURS[node.role]
+    if node.trouble is not None:
+        fill, edge = PINK, RED
+    x, y, w, h = box.x - box.width / 2, box.y, box.width, box.height
+    look = f'fill="{fill}" stroke="{edge}" stroke-width="{3 if node.name == graph.start else 1.6}"'
+    if node.role is Role.DECIDES and node.trouble is None:
+        corners = [(x + 14, y), (x + w - 14, y), (x + w, y + h / 2)]
+        corners += [(x + w - 14, y + h), (x + 14, y + h), (x, y + h / 2)]
+        shape = f'<polygon points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in corners)}" {look}/>'
+    else:
+        radius = h / 2 if node.role is Role.ENDS else 7
+        shape = f'<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h}" rx="{radius}" {look}/>'
+    spoken = "\n".join(texts[prompt] for prompt in node.prompts if texts.get(prompt))
+    about = "\n".join(filter(None, [f"{node.title} ({node.kind})", node.note, spoken]))
+    return (
+        f'<g id="node-{escape(node.name)}"><title>{escape(about)}</title>{shape}'
+        f"{_text(box.x, y + 20, node.title, 'title')}"
+        f"{_text(box.x, y + 36, _below(node, texts), 'small')}</g>"
+    )
+
+
+def _flag(box: Box, node: GraphNode) -> str:
+    """Where a way leads that is not drawn: a link to there."""
+    x, y, w, h = box.x - box.width / 2, box.y, box.width, box.height
+    edge = f' style="stroke:{RED}"' if node.trouble is not None else ""
+    corners = (
+        f"{x:.1f},{y} {x + w:.1f},{y} {x + w:.1f},{y + h} {x:.1f},{y + h} {x + 8:.1f},{y + 12}"
+    )
+    return (
+        f'<a href="#node-{escape(node.name)}"><title>goes to {escape(node.title)}</title>'
+        f'<polygon class="flag" points="{corners}"{edge}/>'
+        f"{_text(box.x + 4, y + 16, f'→ {node.title}', 'small')}</a>"
+    )
+
+
+def _line(line: Line) -> str:
+    source, *bends, target = line.boxes
+    points = [(line.start, source.y + source.height)]
+    for bend in bends:  # straight past the boxes of its layer
+        points += [(bend.x, bend.y), (bend.x, bend.y + NODE_HEIGHT)]
+    points.append((line.end, target.y - 2))
+    path = f"M{points[0][0]:.1f},{points[0][1]:.1f}"
+    for number, ((x0, y0), (x1, y1)) in enumerate(pairwise(points)):
+        if number % 2:
+            path += f" L{x1:.1f},{y1:.1f}"
+        else:
+            middle = (y0 + y1) / 2
+            path += f" C{x0:.1f},{middle:.1f} {x1:.1f},{middle:.1f} {x1:.1f},{y1:.1f}"
+    arrow = line.arrow
+    name = f"way-{escape(arrow.source)}-{escape(arrow.key)}"
+    return f'<path id="{name}" class="{_looks(arrow, target.node)}" d="{path}"/>'
+
+
+def _labels(lines: Sequence[Line]) -> Iterator[str]:
+    """The key, or the word, on each arrow: where it arrives, since there it stands alone. What
+    several ways to one place have in common is written once."""
+    written: set[tuple[int, str]] = set()
+    for line in lines:
+        target, label = line.boxes[-1], line.arrow.label
+        if label and (label in KEYS or (id(target), label) not in written):
+            written.add((id(target), label))
+            yield _word(line.end, target.y - 19, line.arrow)
+
+
+def _word(x: float, y: float, arrow: Arrow) -> str:
+    offers = f"<title>{escape(arrow.says)}</title>" if arrow.says else ""
+    if arrow.label in KEYS:
+        cap = f'<rect class="cap" x="{x - 10:.1f}" y="{y - 10:.1f}" width="20" height="19" rx="4"/>'
+        return f"<g>{offers}{cap}{_text(x, y + 4, arrow.label, 'key')}</g>"
+    return f"<g>{offers}{_text(x, y + 4, arrow.label, 'label')}</g>"
+
+
+def _text(x: float, y: float, text: str, look: str, anchor: str = "middle") -> str:
+    return (
+        f'<text class="{look}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    )
+
+
+def _arrow_head(name: str, colour: str) -> str:
+    return (
+        f'<marker id="{name}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
+        f'markerHeight="7" orient="auto"><path d="M0,0 L10,5 L0,10 z" fill="{colour}"/></marker>'
+    )
+
+
+def _heading(graph: FlowGraph, title: str) -> tuple[str, float]:
+    """The title, the colours, and the ways that are open from many nodes; with its height."""
+    parts = [_text(0, 14, title or "Dialplan", "heading", "start")]
+    x = 0.0
+    for fill, edge, says in [*COLOURS.values(), (PINK, RED, "dead end")]:
+        sample = f'fill="{fill}" stroke="{edge}"'
+        parts.append(f'<rect x="{x:.1f}" y="28" width="22" height="15" rx="4" {sample}/>')
+        parts.append(_text(x + 29, 40, says, "small", "start"))
+        x += len(says) * SMALL_CHAR + 52
+    y = 72.0
+    for arrow in graph.everywhere:
+        target = graph.node(arrow.target)
+        parts.append(_text(WORDS_WIDTH, y, f"anywhere: {arrow.label}", "small", "end"))
+        looks = _looks(arrow, target)
+        parts.append(f'<path class="{looks}" d="M{WORDS_WIDTH + 8},{y - 4} h60"/>')
+        link = _text(WORDS_WIDTH + 76, y, target.title, "title", "start")
+        parts.append(f'<a href="#node-{escape(target.name)}">{link}</a>')
+        y += 20
+    return "".join(parts), y + 10
+
+
+def _looks(arrow: Arrow, target: GraphNode | None) -> str:
+    """The classes of a way: dashed when the caller gives up, red when it leads nowhere good."""
+    classes = ["way"]
+    if arrow.way is Way.GIVING_UP:
+        classes.append("gives-up")
+    if target is not None and target.trouble is not None:
+        classes.append("wrong")
+    return " ".join(classes)
