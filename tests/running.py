@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from auth_core.service import utc_now
 from auth_core.settings import load_settings
 
 PROJECT = Path(__file__).parent.parent
-READY_TIMEOUT = 20.0
+READY_TIMEOUT = 60.0
 STOP_TIMEOUT = 10.0
 
 
@@ -34,6 +34,9 @@ def write_config(folder: Path, changes: Mapping[str, Any] | None = None) -> Path
     settings = {
         "sip.host": "127.0.0.1",
         "sip.port": 0,
+        "sip.max_late_ticks": 50,  # a machine busy with other tests refuses no call
+        "console.port": 0,
+        "portal.port": 0,
         "media.workers": 1,
         "media.port_range": [0, 0],
         "prompts": str(PROJECT / "prompts"),
@@ -113,10 +116,17 @@ class RunningServer:
         tcp = next(address for address in self.ready["sip"] if address.startswith("tcp:"))
         return int(tcp.rsplit(":", 1)[1])
 
+    @property
+    def tls_port(self) -> int:
+        tls = next(address for address in self.ready["sip"] if address.startswith("tls:"))
+        return int(tls.rsplit(":", 1)[1])
+
     def uri(self, line: str, transport: str = "udp") -> str:
         """The SIP URI that reaches `line` here."""
         if transport == "tcp":
             return f"sip:{line}@127.0.0.1:{self.tcp_port};transport=tcp"
+        if transport == "tls":
+            return f"sip:{line}@127.0.0.1:{self.tls_port};transport=tls"
         return f"sip:{line}@127.0.0.1:{self.port}"
 
     def records(self) -> list[dict[str, Any]]:
@@ -170,29 +180,37 @@ async def running_server(
 ) -> AsyncIterator[RunningServer]:
     """Run `ivr serve` on a config in `folder`, whose database stands already; stop it after."""
     config = write_config(folder, changes)
-    with (folder / "server.log").open("wb") as log:
+    arguments = (command("ivr"), "serve", "--config", str(config))
+    log, full = folder / "server.log", {**os.environ, **(environment or {})}
+    async with _serving(arguments, log, signal.SIGINT, full) as (process, lines, ready):
+        server = RunningServer(folder, config, process, ready)
+        reader = asyncio.create_task(_read_lines(lines, server.lines))
+        yield server
+        reader.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    arguments: Sequence[str],
+    log_file: Path,
+    stop: signal.Signals,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.StreamReader, dict[str, Any]]]:
+    """A program that is up, what it prints from then on, and its ready line; ended by `stop`."""
+    with log_file.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            command("ivr"),
-            "serve",
-            "--config",
-            str(config),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            env={**os.environ, **(environment or {})},
+            *arguments, stdout=asyncio.subprocess.PIPE, stderr=log, env=environment
         )
     assert process.stdout is not None
     try:
         async with asyncio.timeout(READY_TIMEOUT):
             first = await process.stdout.readline()
         if not first:
-            raise AssertionError((folder / "server.log").read_text(encoding="utf-8"))
-        server = RunningServer(folder, config, process, json.loads(first))
-        reader = asyncio.create_task(_read_lines(process.stdout, server.lines))
-        yield server
-        reader.cancel()
+            raise AssertionError(_text(log_file))
+        yield process, process.stdout, json.loads(first)
     finally:
         if process.returncode is None:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(stop)
             try:
                 async with asyncio.timeout(STOP_TIMEOUT):
                     await process.wait()
@@ -201,6 +219,31 @@ async def running_server(
                 await process.wait()
 
 
+@dataclass(frozen=True)
+class RunningPortal:
+    """A portal that is up, and where."""
+
+    address: str
+    process: asyncio.subprocess.Process
+    log_file: Path
+
+    def log(self) -> str:
+        return _text(self.log_file)
+
+
+@contextlib.asynccontextmanager
+async def running_portal(folder: Path) -> AsyncIterator[RunningPortal]:
+    """Run `portal serve` on the config that stands in `folder`; stop it after."""
+    arguments = (command("portal"), "serve", "--config", str(folder / "config.yaml"))
+    log_file = folder / "portal.log"
+    async with _serving(arguments, log_file, signal.SIGTERM) as (process, _, ready):
+        yield RunningPortal(ready["portal"], process, log_file)
+
+
 async def _read_lines(stream: asyncio.StreamReader, lines: "asyncio.Queue[dict[str, Any]]") -> None:
     async for line in stream:
         lines.put_nowait(json.loads(line))
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,7 +34,8 @@ class SoftphoneError(AssertionError):
 class Softphone:
     """One call. Without `uri` it waits to be rung (`listening` tells where) and answers.
 
-    `way`: how `keys` travel (rfc4733, info, both, inband). `max_seconds` bounds the call.
+    `way`: how `keys` travel (rfc4733, info, both, inband). `max_seconds` bounds the call. `more`:
+    further arguments of `python -m ivr.softphone`.
     """
 
     def __init__(
@@ -47,18 +49,23 @@ class Softphone:
         transport: str = "udp",
         codec: str = "pcma",
         refuse_transfer: bool = False,
+        require: Sequence[str] = (),
         max_seconds: float = 110.0,
+        srtp: str = "off",
         key_ms: int = 100,
         gap_ms: int = 80,
+        more: Sequence[str] = (),
     ) -> None:
         self._arguments = [
             *([uri] if uri else []),
             *("--json", "--keys", "-", "--way", way, "--transport", transport, "--codec", codec),
             *("--caller", caller, "--max-seconds", str(max_seconds), "--host", "127.0.0.1"),
-            *("--key-ms", str(key_ms), "--gap-ms", str(gap_ms)),
+            *("--key-ms", str(key_ms), "--gap-ms", str(gap_ms), "--srtp", srtp),
             *(["--record", str(record)] if record else []),
             *(["--play", str(play)] if play else []),
             *(["--refuse-transfer"] if refuse_transfer else []),
+            *(["--require", *require] if require else []),
+            *more,
         ]
         self.events: list[Event] = []
         self._news = asyncio.Condition()

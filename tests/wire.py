@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TypeVar
 
+from ivr.sip.admission import Admission, Everybody
 from ivr.sip.events import Event
 from ivr.sip.flow import Flow, Outgoing
+from ivr.sip.session_terms import SessionPolicy
 from ivr.sip.user_agent import Limits, UserAgent
 
 HERE = ("192.0.2.1", 5060)
@@ -87,6 +89,8 @@ class Wire:
         transport: str = "udp",
         advertised_host: str | None = None,
         limits: Limits | None = None,
+        sessions: SessionPolicy | None = None,
+        admission: Admission | None = None,
         local: tuple[str, int] = HERE,
         remote: tuple[str, int] = THERE,
     ) -> None:
@@ -96,6 +100,8 @@ class Wire:
             advertised_host=advertised_host,
             entropy=lambda size: next(numbers).to_bytes(size, "big"),
             limits=limits or Limits(),
+            sessions=sessions or SessionPolicy(),
+            admission=admission or Everybody(),
         )
         self.flow = Flow(transport, local, remote, 0 if transport == "udp" else 1)
         self.now = START

@@ -11,7 +11,7 @@ def places_of(secret: str, folder: Path) -> list[str]:
     Alone means not as a part of a longer number, which is no trace of it.
     """
     spelled = b"[^0-9]{1,12}".join(re.escape(digit.encode()) for digit in secret)
-    alone = re.compile(b"(?<![0-9])" + secret.encode() + b"(?![0-9])")
+    alone = re.compile(b"(?<![0-9])" + re.escape(secret.encode()) + b"(?![0-9])")
     patterns = [alone] if len(secret) < 8 else [alone, re.compile(spelled)]
     return [
         str(file.relative_to(folder))

@@ -9,8 +9,9 @@ import pytest
 
 from tests.journeys.canaries import arguments_with, places_of
 from tests.journeys.place import Place, with_random_secrets
-from tests.running import PROJECT, prepare, running_server
+from tests.running import PROJECT, RunningServer, prepare, running_server
 from tests.softphone import Softphone
+from tests.test_metrics import scraped
 
 # Logs at their most talkative: a secret must not show at any level.
 CHANGES = {"log.level": "debug"}
@@ -28,11 +29,22 @@ async def open_place(
     async with running_server(folder, {**CHANGES, **(changes or {})}) as server:
         place = Place(server, {name: holder for name, (_, holder) in people.items()})
         yield place
+        if server.process.returncode is None:
+            await _write_metrics(server)
         processes = [server.process.pid, *server.ready["media_workers"]]
         keyed = [*(holder.secret for holder in place.holders.values()), *place.keyed]
         assert not [pid for secret in keyed for pid in arguments_with(secret, processes)]
     assert {file for secret in keyed for file in places_of(secret, folder)} == set()
     assert "Traceback" not in server.log()
+
+
+async def _write_metrics(server: RunningServer) -> None:
+    """Put what a scrape names beside what the server wrote. Not its numbers: a part of a second may
+    have the digits of a secret."""
+    names = [
+        line.rpartition(" ")[0] for line in (await scraped(server.ready["console"])).splitlines()
+    ]
+    (server.folder / "metrics").write_text("\n".join(names), encoding="utf-8")
 
 
 def lines(advisor: str | None, hours: Mapping[str, Any]) -> list[dict[str, Any]]:

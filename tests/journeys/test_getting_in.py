@@ -46,10 +46,11 @@ async def test_2_a_pin_without_hash_submits_after_the_inter_digit_time(place: Pl
         await phone.answered()
         await key(phone, holder.matricule)
         await phone.keys(holder.secret)
-        last_key = phone.heard("key")[-1]["t"]
-        sound = await phone.event("sound", after=len(phone.events))
+        last_key = phone.heard("key")[-1]
+        # It may begin before the phone tells that all keys are done.
+        sound = await phone.event("sound", after=phone.events.index(last_key))
         await phone.hang_up()
-    assert 4.0 <= sound["t"] - last_key <= 8.0
+    assert 4.0 <= sound["t"] - last_key["t"] <= 8.0
     record = await place.server.record_number(1)
     assert record["authenticated"] == "pin"
 
@@ -64,9 +65,10 @@ async def test_3_a_password_holder_on_the_national_line_hears_three_payments(
         await phone.prompt_end()
         await key(phone, holder.postal_code, holder.matricule)
         await phone.keys(holder.secret)
-        last_key = phone.heard("key")[-1]["t"]
-        sound = await phone.event("sound", after=len(phone.events))
-        assert sound["t"] - last_key <= 2.0, "the 8th digit submits at once"
+        last_key = phone.heard("key")[-1]
+        # It may begin before the phone tells that all keys are done.
+        sound = await phone.event("sound", after=phone.events.index(last_key))
+        assert sound["t"] - last_key["t"] <= 2.0, "the 8th digit submits at once"
         await phone.keys("1,")
         await phone.hang_up()
     record = await place.server.record_number(1)

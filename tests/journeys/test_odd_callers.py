@@ -93,7 +93,7 @@ async def test_a_caller_is_put_through_when_advisors_are_there(
         record = await place.server.record_number(1)
     assert place.advisor in transfer["refer_to"]
     assert holder.matricule not in str(transfer), "only an encrypted trunk may carry it"
-    assert record["transferred_to"] == place.advisor
+    assert (record["transferred_to"], record["transfer_status"]) == (place.advisor, 200)
     assert record["end_reason"] == "transferred"
 
 
@@ -110,7 +110,7 @@ async def test_a_refused_transfer_gets_an_apology_and_the_menu(
         await phone.hang_up()
     record = await place.server.record_number(1)
     assert in_order(record["prompts"], "advisor_unavailable", "main_menu")
-    assert record["transferred_to"] is None
+    assert (record["transferred_to"], record["transfer_status"]) == (None, 603)
 
 
 async def test_hold_and_back_keeps_the_call(place: Place) -> None:
