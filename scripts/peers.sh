@@ -1,9 +1,16 @@
 #!/bin/sh
 # Install the programs that the tests ring or measure against. Fails, naming what is missing, when it cannot.
+# `peers.sh interop`: those of `make interop` too.
 set -eu
 
 # program:Debian package; a program that is not on the PATH is named whole, its version by a *
-wanted="sipp:sip-tester espeak-ng:espeak-ng /usr/lib/postgresql/*/bin/initdb:postgresql"
+wanted="sipp:sip-tester espeak-ng:espeak-ng chromium:chromium /usr/lib/postgresql/*/bin/initdb:postgresql"
+wanted="$wanted /usr/lib/*/libspandsp.so:libspandsp-dev multimon-ng:multimon-ng sox:sox baresip:baresip-core promtool:prometheus \
+    systemd-analyze:systemd"
+if [ "${1:-}" = interop ]; then
+    wanted="$wanted linphonec:linphone-cli sipsak:sipsak kamailio:kamailio \
+        /usr/lib/*/kamailio/modules/tls.so:kamailio-tls-modules"
+fi
 
 found() {
     for program in $1; do # unquoted: a pattern becomes the files that it names
