@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 
 from auth_core import AuthService
+from auth_core.service_manager import ServiceManager
 from portal.app import create_app
 from portal.settings import Config, PortalSettings
 
@@ -34,17 +35,29 @@ async def serve(config: Config, say: Callable[[dict[str, Any]], None]) -> None:
     async with contextlib.AsyncExitStack() as resources:
         resources.push_async_callback(service.close)
         listening = resources.enter_context(_listen(config.portal))
-        server = uvicorn.Server(_uvicorn(create_app(service, config.portal, config.auth), config))
+        app, manager = create_app(service, config.portal, config.auth), ServiceManager()
+        server = uvicorn.Server(_uvicorn(app, config))
+
+        def status() -> str:
+            return f"{len(app.state.portal.sessions)} sessions"
+
+        def end() -> None:
+            manager.stopping(status(), GRACE_SECONDS)
+            server.should_exit = True
+
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, setattr, server, "should_exit", True)
+            loop.add_signal_handler(number, end)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         while not (server.started or serving.done()):  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.01)
         if server.started:
             address = _address(config.portal, listening)
+            manager.ready(status())
             say({"event": "ready", "portal": address, "pid": os.getpid()})
+        informing = asyncio.create_task(manager.keep_informed(status))
         await serving
+        informing.cancel()
 
 
 def _uvicorn(app: Any, config: Config) -> uvicorn.Config:

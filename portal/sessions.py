@@ -61,6 +61,10 @@ class Sessions:
         self._monotonic = monotonic
         self._kept: dict[bytes, _Kept] = {}  # the longest idle first
 
+    def __len__(self) -> int:
+        """How many are kept; those that ended count until they are wiped."""
+        return len(self._kept)
+
     def open(self, signed_in: SignedIn) -> str:
         """Keep a session; what is returned goes into the browser's cookie and nowhere else."""
         name, now = secrets.token_urlsafe(32), self._monotonic()

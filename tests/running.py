@@ -181,8 +181,8 @@ async def running_server(
     """Run `ivr serve` on a config in `folder`, whose database stands already; stop it after."""
     config = write_config(folder, changes)
     arguments = (command("ivr"), "serve", "--config", str(config))
-    log, full = folder / "server.log", {**os.environ, **(environment or {})}
-    async with _serving(arguments, log, signal.SIGINT, full) as (process, lines, ready):
+    log = folder / "server.log"
+    async with _serving(arguments, log, signal.SIGINT, environment) as (process, lines, ready):
         server = RunningServer(folder, config, process, ready)
         reader = asyncio.create_task(_read_lines(lines, server.lines))
         yield server
@@ -196,10 +196,14 @@ async def _serving(
     stop: signal.Signals,
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.StreamReader, dict[str, Any]]]:
-    """A program that is up, what it prints from then on, and its ready line; ended by `stop`."""
+    """A program that is up, what it prints from then on, and its ready line; ended by `stop`.
+
+    `environment`: beside our own.
+    """
+    full = {**os.environ, **(environment or {})}
     with log_file.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *arguments, stdout=asyncio.subprocess.PIPE, stderr=log, env=environment
+            *arguments, stdout=asyncio.subprocess.PIPE, stderr=log, env=full
         )
     assert process.stdout is not None
     try:
@@ -232,11 +236,13 @@ class RunningPortal:
 
 
 @contextlib.asynccontextmanager
-async def running_portal(folder: Path) -> AsyncIterator[RunningPortal]:
+async def running_portal(
+    folder: Path, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[RunningPortal]:
     """Run `portal serve` on the config that stands in `folder`; stop it after."""
     arguments = (command("portal"), "serve", "--config", str(folder / "config.yaml"))
     log_file = folder / "portal.log"
-    async with _serving(arguments, log_file, signal.SIGTERM) as (process, _, ready):
+    async with _serving(arguments, log_file, signal.SIGTERM, environment) as (process, _, ready):
         yield RunningPortal(ready["portal"], process, log_file)
 
 

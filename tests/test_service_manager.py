@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ivr.service_manager import ServiceManager
-from tests.running import running_server
+from auth_core.service_manager import ServiceManager
+from tests.running import running_portal, running_server, write_config
 from tests.softphone import Softphone
 
 Prepared = Callable[[Path], None]
@@ -95,3 +95,19 @@ async def test_a_server_tells_that_it_is_ready_how_many_calls_there_are_and_that
             await phone.hang_up()
         await asyncio.wait_for(server.process.wait(), 20)
     listener.close()
+
+
+@pytest.mark.socket
+async def test_a_portal_tells_that_it_is_ready_how_many_are_in_and_that_it_ends(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    prepared(tmp_path)
+    write_config(tmp_path)
+    listener = Listener(str(tmp_path / "n"))
+    environment = {"NOTIFY_SOCKET": listener.name, "WATCHDOG_USEC": "300000"}
+    async with running_portal(tmp_path, environment) as portal:
+        assert await listener.heard() == ["READY=1", "STATUS=0 sessions"]
+        assert await listener.heard() == ["WATCHDOG=1", "STATUS=0 sessions"]
+        portal.process.send_signal(signal.SIGTERM)
+        assert "EXTEND_TIMEOUT_USEC=5000000" in await listener.hears("STOPPING=1")
+        assert await portal.process.wait() == 0

@@ -11,6 +11,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from auth_core.service_manager import ServiceManager
 from auth_core.yamlfile import YamlFaults
 from ivr import control, logs
 from ivr.cli.common import BAD_INPUT, DEFAULT_CONFIG, FAULTS, ConfigOption, fail, load_config
@@ -19,7 +20,6 @@ from ivr.garbage import collect_when_quiet, in_our_hands, keep_the_young_few
 from ivr.histogram import Histogram
 from ivr.logs import Level, set_up_logs
 from ivr.operator_files import StartError
-from ivr.service_manager import ServiceManager
 from ivr.start import start
 from ivr.steps import STEP_BOUNDS, timed_loop
 

@@ -11,7 +11,7 @@ from ivr.config import load
 from tests.running import PROJECT, command
 
 UNITS = PROJECT / "deploy" / "systemd"
-SERVICES = ("voice-server.service", "voice-server-daily.service")
+SERVICES = ("voice-server.service", "voice-server-portal.service", "voice-server-daily.service")
 INSTALLED = "/opt/voice-server/venv/bin"
 
 
