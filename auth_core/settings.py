@@ -300,8 +300,8 @@ def _faults(error: ValidationError, located: LocatedYaml) -> list[Fault]:
     """The faults, those of a value that came from the environment told as such."""
     given = {name.upper() for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX)}
     found = []
-    for details, fault in zip(error.errors(), located.faults(error), strict=True):
-        name = _variable(details["loc"], given)
+    for location, fault in located.located_faults(error):
+        name = _variable(location, given)
         found.append(fault if name is None else Fault(Path("environment"), None, name, fault.what))
     return found
 

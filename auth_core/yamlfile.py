@@ -83,9 +83,14 @@ class LocatedYaml:
         return LocatedYaml(self.file, {} if data is None else data, lines)
 
     def faults(self, error: ValidationError) -> list[Fault]:
-        """What pydantic found, as faults of this file. A key that is unknown and resembles one that
-        is missing is one slip, and one fault."""
-        found = error.errors(include_input=False)
+        """What pydantic found, as faults of this file."""
+        return [fault for _, fault in self.located_faults(error)]
+
+    def located_faults(self, error: ValidationError) -> list[tuple[KeyPath, Fault]]:
+        """The same, each with pydantic's location of it. A key that is unknown and resembles one
+        that is missing is one slip, and one fault; so is a list that is too short for the faults
+        of what is in it."""
+        found = _without_consequences(error.errors(include_input=False))
         missing = [each["loc"] for each in found if each["type"] == "missing"]
         meant = {
             each["loc"]: near[0]
@@ -95,7 +100,7 @@ class LocatedYaml:
         }
         told = {(*place[:-1], name) for place, name in meant.items()}
         return [
-            self._fault_of(each, meant.get(each["loc"], ""))
+            (each["loc"], self._fault_of(each, meant.get(each["loc"], "")))
             for each in found
             if each["loc"] not in told
         ]
@@ -124,6 +129,12 @@ class LocatedYaml:
             if (*path, part) in self.lines or last:
                 path = (*path, part)
         return path
+
+
+def _without_consequences(found: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Pydantic counts as items those alone that it could read."""
+    within = {each["loc"][:length] for each in found for length in range(len(each["loc"]))}
+    return [each for each in found if each["type"] != "too_short" or each["loc"] not in within]
 
 
 def _beside(place: Sequence[str | int], others: Sequence[Sequence[str | int]]) -> list[str]:

@@ -95,7 +95,7 @@ class Overview:
         return self._door.held and not self._door.leaving
 
     def drain(self, draining: bool) -> None:
-        self._door.held = draining
+        self._server.hold(draining)
 
     def calls(self) -> Sequence[CallView]:
         return [_view(call) for call in self._calls.values()]

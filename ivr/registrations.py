@@ -46,20 +46,40 @@ class Registrar:
         self._pump = pump
         self._port = port
         self._wanted: Wanted = {}
+        self._held = False
         self._registering: dict[str, asyncio.Task[None]] = {}
         self._one_ended = asyncio.Event()
 
     def adopt(self, wanted: Wanted) -> None:
         """Register where it is new, take back what nobody wants any more, leave the rest."""
-        now = time.monotonic()
-        for name in [name for name in self._wanted if self._wanted[name] != wanted.get(name)]:
+        before, self._wanted = self._wanted, wanted
+        if self._held:
+            return
+        self._take_back([name for name in before if before[name] != wanted.get(name)])
+        self._bring_up()
+
+    def hold(self, held: bool) -> None:
+        """Take all back while no calls are wanted, so that they are sent elsewhere; or bring all up
+        again."""
+        if held is self._held:
+            return
+        self._held = held
+        if held:
+            self._take_back(list(self._registering))
+        else:
+            self._bring_up()
+
+    def _take_back(self, names: Iterable[str]) -> None:
+        for name in names:
             self._registering.pop(name).cancel()
-            self._agent.unregister(now, name)
-        for name, (section, password) in wanted.items():
+            self._agent.unregister(name, time.monotonic())
+        self._pump()
+
+    def _bring_up(self) -> None:
+        for name, (section, password) in self._wanted.items():
             if name not in self._registering:
                 registering = self._register(name, section, password)
                 self._registering[name] = asyncio.create_task(registering)
-        self._wanted = wanted
         self._pump()
 
     def ended(self, name: str) -> None:

@@ -303,15 +303,19 @@ class Server:
 
     async def drain(self) -> None:
         """Take no new call; return when the last one has ended, or its time is over."""
-        self.door.leaving = True
-        self._unregister()
+        self._leave()
         log.info("draining", calls=len(self.calls), seconds=self.config.sip.drain_seconds)
         if self._trunk_of:
             await self._wait(self._all_released.wait(), self.config.sip.drain_seconds)
 
-    def _unregister(self) -> None:
-        self.house.agent.unregister(time.monotonic())
-        self.house.pump()
+    def hold(self, held: bool) -> None:
+        """Take no new call, and be registered nowhere, until told otherwise."""
+        self.door.held = held
+        self.registrar.hold(self.door.draining)
+
+    def _leave(self) -> None:
+        self.door.leaving = True
+        self.registrar.hold(True)
 
     def hurry(self) -> None:
         """Wait for nothing any more, neither for calls to end nor for BYEs to be answered."""
@@ -319,9 +323,9 @@ class Server:
 
     async def stop(self) -> None:
         """End every call with BYE, then let go of everything `start` took."""
-        self.door.leaving = True
+        self._unregistered.clear()
+        self._leave()
         self._hurry.clear()
-        self._unregister()
         for call in self.calls.values():
             call.stop()
         if self._tasks:

@@ -49,6 +49,12 @@ SLIPS = [
     ),
     Slip(
         CONFIG,
+        '  - number: "0810292929"',
+        '  - numbre: "0810292929"',
+        "lines.0.numbre: unknown key; did you mean number?",
+    ),
+    Slip(
+        CONFIG,
         "  transports: [udp, tcp]",
         "  transports: [udp, sctp]",
         "sip.transports.1: input should be 'udp', 'tcp' or 'tls'",
@@ -383,3 +389,11 @@ def test_a_slip_gets_its_one_clear_line(folder: Path, slip: Slip) -> None:
     line = place(slip, before, after)
     told = slip.told.replace("{above}", str(line - 1))
     assert checked(folder) == [f"{slip.file}:{line}: {told}"]
+
+
+def test_two_slips_get_two_lines_and_nothing_that_only_follows_from_them(folder: Path) -> None:
+    text = (folder / CONFIG).read_text(encoding="utf-8")
+    first, second = "    dialplan: caller       #", '    caf: "751"'
+    changed = text.replace(first, "    dial: caller #", 1).replace(second, "    caf: [751]", 1)
+    (folder / CONFIG).write_text(changed, encoding="utf-8")
+    assert [line.split(": ")[1] for line in checked(folder)] == ["lines.0.dial", "lines.1.caf"]

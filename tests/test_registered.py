@@ -1,13 +1,16 @@
 """A running server registers with a registrar over real sockets, and takes the binding back."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from ivr.sip.message import Request, parse
+from tests.console.conftest import act
+from tests.console.operating import operated
 from tests.running import running_server
 from tests.test_metrics import scraped
 
@@ -38,23 +41,30 @@ class Registrar(asyncio.DatagramProtocol):
         self.transport.sendto(answer.encode("latin-1"), addr)
 
 
-async def test_a_trunk_is_registered_while_the_server_runs(
-    prepared: Callable[[Path], None], tmp_path: Path
-) -> None:
-    prepared(tmp_path)
-    (tmp_path / "pbx.password").write_text("correct horse", encoding="utf-8")
+@asynccontextmanager
+async def wanting_to_register(folder: Path) -> AsyncIterator[tuple[Registrar, dict[str, Any]]]:
+    """A registrar that is up, and a configuration whose one trunk wants to be registered there."""
+    (folder / "pbx.password").write_text("correct horse", encoding="utf-8")
     loop = asyncio.get_running_loop()
     transport, registrar = await loop.create_datagram_endpoint(Registrar, ("127.0.0.1", 0))
-    port = transport.get_extra_info("sockname")[1]
     register = {
-        "registrar": f"sip:127.0.0.1:{port}",
+        "registrar": f"sip:127.0.0.1:{transport.get_extra_info('sockname')[1]}",
         "user": "ivr",
         "password_file": "pbx.password",
         "line": "0810257510",
     }
     trunk = {"name": "pbx", "networks": ["127.0.0.0/8"], "register": register}
     async with asyncio.timeout(60):
-        async with running_server(tmp_path, {"sip.trunks": [trunk]}) as server:
+        yield registrar, {"sip.trunks": [trunk]}
+    transport.close()
+
+
+async def test_a_trunk_is_registered_while_the_server_runs(
+    prepared: Callable[[Path], None], tmp_path: Path
+) -> None:
+    prepared(tmp_path)
+    async with wanting_to_register(tmp_path) as (registrar, changes):
+        async with running_server(tmp_path, changes) as server:
             first = await registrar.granted.get()
             contact = f"<sip:0810257510@127.0.0.1:{server.port};transport=udp>"
             assert first.headers.get("contact") == contact
@@ -63,4 +73,21 @@ async def test_a_trunk_is_registered_while_the_server_runs(
         last = await registrar.granted.get()
     assert last.headers.get("expires") == "0"
     assert "correct horse" not in server.log()
-    transport.close()
+
+
+async def test_a_trunk_is_not_registered_while_no_calls_are_wanted(
+    prepared: Callable[[Path], None], tmp_path: Path
+) -> None:
+    prepared(tmp_path)
+
+    async def expires(registrar: Registrar) -> int:
+        return int((await registrar.granted.get()).headers.get("expires"))
+
+    async with wanting_to_register(tmp_path) as (registrar, changes):
+        async with operated(tmp_path, changes) as (_, anna):
+            assert await expires(registrar) > 0
+            await act(anna, "/", "/drain", draining="yes")
+            assert await expires(registrar) == 0
+            await act(anna, "/", "/drain", draining="no")
+            assert await expires(registrar) > 0
+        assert await expires(registrar) == 0

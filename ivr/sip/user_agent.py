@@ -208,11 +208,10 @@ class UserAgent:
         self.registrations[account.name] = registration = Registration(self._core, account)
         registration.start(now)
 
-    def unregister(self, now: float, name: str | None = None) -> None:
-        """Take a registration back, or every one; `Registered` tells that each has ended."""
-        for each, registration in self.registrations.items():
-            if name in (None, each):
-                registration.stop(now)
+    def unregister(self, name: str, now: float) -> None:
+        """Take a registration back, if there is one; `Registered` tells that it has ended."""
+        if registration := self.registrations.get(name):
+            registration.stop(now)
 
     def forget_registration(self, name: str) -> None:
         """One that has ended needs no more mention."""

@@ -3,8 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -12,25 +11,12 @@ import pytest
 
 from ivr.users import hashed
 from tests.console.conftest import PASSWORD, act, log_in
-from tests.running import RunningServer, command, run, running_server, write_config
+from tests.console.operating import operated
+from tests.running import command, run, write_config
 from tests.softphone import Softphone
 
 Prepared = Callable[[Path], None]
 pytestmark = pytest.mark.socket
-
-
-@asynccontextmanager
-async def operated(folder: Path) -> AsyncIterator[tuple[RunningServer, httpx.AsyncClient]]:
-    """A server that is up, and Anna logged in to its console."""
-    users = [{"name": "anna", "role": "operator", "password": hashed(PASSWORD)}]
-    async with (
-        running_server(folder, {"console.users": users}) as server,
-        httpx.AsyncClient(
-            base_url=server.ready["console"], headers={"Accept-Language": "en"}, timeout=20
-        ) as anna,
-    ):
-        assert (await log_in(anna)).status_code == 303
-        yield server, anna
 
 
 async def shown(anna: httpx.AsyncClient, path: str, text: str) -> str:

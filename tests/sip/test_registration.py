@@ -188,7 +188,7 @@ def test_stopping_takes_the_binding_back() -> None:
     register = registering(wire)
     (second,) = wire.deliver(response_to(register, 401, headers=challenge()))
     wire.deliver(granted(second, 3600))
-    (last,) = wire.do(lambda agent: agent.unregister(wire.now))
+    (last,) = wire.do(lambda agent: agent.unregister("pbx", wire.now))
     assert last.header("Expires") == "0"
     assert is_right(last)
     wire.deliver(response_to(last, 200))
@@ -200,7 +200,7 @@ def test_stopping_takes_the_binding_back() -> None:
 def test_stopping_without_a_binding_sends_nothing() -> None:
     wire = Wire()
     wire.deliver(response_to(registering(wire), 503))
-    assert wire.do(lambda agent: agent.unregister(wire.now)) == []
+    assert wire.do(lambda agent: agent.unregister("pbx", wire.now)) == []
     assert states(wire)[-1] == ("ended", 0)
 
 
