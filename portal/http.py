@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 from fastapi import Request, Response
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -69,7 +69,7 @@ class Guarded:
 
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await _whole(receive)
+                body = None if _announced(scope) > MAX_BODY else await _whole(receive)
         except TimeoutError:
             await answer(TOO_SLOW)(scope, receive, guarded)
             return
@@ -93,6 +93,12 @@ def _place(error: Exception) -> str:
     """Where it was raised: file and line."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{Path(last.filename).name}:{last.lineno}"
+
+
+def _announced(scope: Scope) -> int:
+    """The length that a body is said to have: one that is too long need not be waited for."""
+    said = Headers(scope=scope).get("content-length", "")
+    return int(said) if said.isdecimal() else 0
 
 
 async def _whole(receive: Receive) -> bytes | None:

@@ -1,6 +1,7 @@
 """Bodies that do not come whole."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from fastapi import FastAPI
@@ -24,7 +25,9 @@ POST: Scope = {
 BEGUN: Message = {"type": "http.request", "body": b"matricule=01", "more_body": True}
 
 
-async def _answered(app: FastAPI, *messages: Message) -> list[Message]:
+async def _answered(
+    app: FastAPI, *messages: Message, headers: Sequence[tuple[bytes, bytes]] = ()
+) -> list[Message]:
     """What is sent to who sends `messages` and then nothing."""
     waiting, sent = list(messages), []
 
@@ -36,7 +39,7 @@ async def _answered(app: FastAPI, *messages: Message) -> list[Message]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await app(dict(POST), receive, send)
+    await app({**POST, "headers": list(headers)}, receive, send)
     return sent
 
 
@@ -51,3 +54,9 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     start, *_ = await asyncio.wait_for(_answered(app, BEGUN), 30)
     assert start["status"] == 408
     assert (b"connection", b"close") in start["headers"]
+
+
+async def test_a_body_that_is_said_to_be_too_long_is_not_waited_for(app: FastAPI) -> None:
+    length = [(b"content-length", b"99999999999")]
+    start, *_ = await asyncio.wait_for(_answered(app, BEGUN, headers=length), 10)
+    assert start["status"] == 413
