@@ -100,7 +100,8 @@ def _node(box: Box, node: GraphNode, texts: Mapping[str, str], graph: FlowGraph)
     if node.trouble is not None:
         fill, edge = PINK, RED
     x, y, w, h = box.x - box.width / 2, box.y, box.width, box.height
-    look = f'fill="{fill}" stroke="{edge}" stroke-width="{3 if node.name == graph.start else 1.6}"'
+    first = node.name == graph.start
+    look = f'fill="{fill}" stroke="{edge}" stroke-width="{3 if first else 1.6}"'
     if node.role is Role.DECIDES and node.trouble is None:
         corners = [(x + 14, y), (x + w - 14, y), (x + w, y + h / 2)]
         corners += [(x + w - 14, y + h), (x + 14, y + h), (x, y + h / 2)]
@@ -110,8 +111,9 @@ def _node(box: Box, node: GraphNode, texts: Mapping[str, str], graph: FlowGraph)
         shape = f'<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h}" rx="{radius}" {look}/>'
     spoken = "\n".join(texts[prompt] for prompt in node.prompts if texts.get(prompt))
     about = "\n".join(filter(None, [f"{node.title} ({node.kind})", node.note, spoken]))
+    here = ' class="start"' if first else ""
     return (
-        f'<g id="node-{escape(node.name)}"><title>{escape(about)}</title>{shape}'
+        f'<g id="node-{escape(node.name)}"{here}><title>{escape(about)}</title>{shape}'
         f"{_text(box.x, y + 20, node.title, 'title')}"
         f"{_text(box.x, y + 36, _below(node, texts), 'small')}</g>"
     )

@@ -151,6 +151,17 @@ async def test_the_flow_shows_who_is_where_and_who_left(
         await here.wait_for(state="detached")
 
 
+async def test_the_flow_opens_where_calls_begin_on_a_telephone_too(
+    browser: Browser, url: str
+) -> None:
+    async with looking(browser, url, size=TELEPHONE) as page:
+        await let_in(page)
+        await page.goto("/flow")
+        box = await page.locator("#node-welcome").bounding_box()
+        assert box is not None
+        assert 0 <= box["x"] < box["x"] + box["width"] <= TELEPHONE[0]
+
+
 async def test_pages_can_be_paused(browser: Browser, url: str, staged: StagedServer) -> None:
     async with looking(browser, url) as page:
         await let_in(page)

@@ -92,6 +92,14 @@ function put(node, look, x, y, text) {
   word.textContent = text;
 }
 
+// A flow that is wider than the screen is opened where calls begin.
+function begin() {
+  const first = document.querySelector(".flow .start");
+  if (!first) return;
+  const [flow, box] = [first.closest(".flow"), first.getBoundingClientRect()];
+  flow.scrollLeft += box.left + box.width / 2 - flow.getBoundingClientRect().left - flow.clientWidth / 2;
+}
+
 function tick() {
   const now = Math.floor(Date.now() / 1000);
   for (const element of document.querySelectorAll("[data-since]")) {
@@ -119,6 +127,7 @@ function listen() {
 
 tick();
 mark();
+begin();
 setInterval(tick, 1000);
 if (connection) {
   let source = listen();
