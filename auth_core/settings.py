@@ -10,7 +10,14 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +31,7 @@ from auth_core.yamlfile import Fault, LocatedYaml, YamlFaults, read
 
 ENVIRONMENT_PREFIX = "IVR_"
 DAY = timedelta(days=1)
+DRIVERS = ("sqlite+aiosqlite", "postgresql+psycopg")
 CafCode = Annotated[str, Field(pattern=r"^[0-9]{3}$")]
 PostalPrefix = Annotated[str, Field(pattern=r"^[0-9]{1,5}$")]
 
@@ -208,6 +216,17 @@ class AuthSettings(_Section):
     def threads_for_hashes(self) -> int:
         """As many as were asked for, else one for each core."""
         return self.hash_threads or min(64, len(os.sched_getaffinity(0)))
+
+    @field_validator("database_url")
+    @classmethod
+    def _of_a_kind_that_is_spoken(cls, value: str) -> str:
+        driver, there, _ = value.partition("://")
+        if there and driver not in DRIVERS:
+            raise ValueError(
+                f"no database is reached by {driver}://; "
+                "give sqlite+aiosqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
+            )
+        return value
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -3,8 +3,9 @@
 Shared by everything that reads a file of the operator (configuration, dialplans, catalogues).
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,16 @@ UNKNOWN_KEY = "unknown key; remove it or correct its spelling"
 WAYS_OUT = {
     "input should be a valid string": "; write it in quotes",
     "input should be a valid list": "; write it in brackets: [one, two]",
-    "input should be a valid tuple": "; write it in brackets: [one, two]",
     "input should be a valid dictionary": "; write its keys below it, indented",
     "input should be a valid dictionary or object to extract fields from": (
         "; write its keys below it, indented"
     ),
 }
 """What pydantic leaves to the reader to guess."""
+NO_NETWORK = "is no network; give one such as 198.51.100.0/24"
+_PYTHON = re.compile(r" or instance of \w+$")
+_SEQUENCE = re.compile(r"valid (tuple|frozenset)")
+_NO_NETWORK = re.compile(r"input is not a valid IPv[46] network")
 KeyPath = tuple[str | int, ...]
 
 
@@ -99,11 +103,12 @@ class LocatedYaml:
             and (near := get_close_matches(str(each["loc"][-1]), _beside(each["loc"], missing)))
         }
         told = {(*place[:-1], name) for place, name in meant.items()}
-        return [
-            (each["loc"], self._fault_of(each, meant.get(each["loc"], "")))
-            for each in found
-            if each["loc"] not in told
-        ]
+        faults: dict[Fault, KeyPath] = {}
+        for each in found:
+            if each["loc"] not in told:
+                # What is one of two kinds of network is refused as both, in the same words.
+                faults.setdefault(self._fault_of(each, meant.get(each["loc"], "")), each["loc"])
+        return [(location, fault) for fault, location in faults.items()]
 
     def _fault_of(self, details: ErrorDetails, meant: str) -> Fault:
         path = self._known_path(details["loc"])
@@ -114,7 +119,10 @@ class LocatedYaml:
         if details["type"] == "missing":
             return self.fault(path, "missing; add it")
         message = details["msg"].removeprefix("Value error, ")
-        message = message[:1].lower() + message[1:]
+        message = _PYTHON.sub("", message[:1].lower() + message[1:])
+        message = _SEQUENCE.sub("valid list", message)
+        if _NO_NETWORK.fullmatch(message):
+            return self.fault(path, NO_NETWORK)
         # What is wrong between sections names its place itself: "sip.trunks: …".
         named = tuple(message.partition(": ")[0].split("."))
         if not path and named in self.lines:
@@ -125,7 +133,7 @@ class LocatedYaml:
         """Pydantic's location without the names of union members that it mixes in."""
         path: KeyPath = ()
         for position, part in enumerate(location):
-            last = position == len(location) - 1
+            last = position == len(location) - 1 and "[" not in str(part)
             if (*path, part) in self.lines or last:
                 path = (*path, part)
         return path
@@ -143,8 +151,8 @@ def _beside(place: Sequence[str | int], others: Sequence[Sequence[str | int]]) -
 
 
 def read(file: Path) -> LocatedYaml:
-    """Read one YAML document. Raises `YamlFaults` for text that is no YAML or a key given twice,
-    OSError when the file cannot be read."""
+    """Read one YAML document. Raises `YamlFaults` for text that is no YAML, a key given twice or a
+    date that is none, OSError when the file cannot be read."""
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -153,10 +161,11 @@ def read(file: Path) -> LocatedYaml:
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
-        lines: dict[KeyPath, int] = {(): 1}
-        faults: list[Fault] = []
+        found = _Locator(file, loader)
         if node is not None:
-            _locate(node, (), lines, faults, file)
+            found.walk(node)
+        if found.faults:
+            raise YamlFaults(found.faults)
         data = None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -167,33 +176,51 @@ def read(file: Path) -> LocatedYaml:
     except RecursionError as error:
         what = "nested too deeply; nothing here needs that"
         raise YamlFaults([Fault(file, None, "", what)]) from error
-    except ValueError as error:
-        # YAML takes 2026-13-45 for a date, and then finds that it is none.
-        what = f"a value is not what it seems ({error}); quote it"
-        raise YamlFaults([Fault(file, None, "", what)]) from error
-    if faults:
-        raise YamlFaults(faults)
-    return LocatedYaml(file, data, lines)
+    return LocatedYaml(file, data, found.lines)
 
 
-def _locate(
-    node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], faults: list[Fault], file: Path
-) -> None:
-    if len(lines) > MAX_KEYS:
-        what = f"more than {MAX_KEYS} keys, aliases undone; nothing here needs that many"
-        raise YamlFaults([Fault(file, node.start_mark.line + 1, "", what)])
-    if isinstance(node, yaml.MappingNode):
+@dataclass
+class _Locator:
+    """Walks a document: the line of each key, and what is wrong with one whatever it means."""
+
+    file: Path
+    loader: yaml.SafeLoader
+    lines: dict[KeyPath, int] = field(default_factory=lambda: {(): 1})
+    faults: list[Fault] = field(default_factory=list)
+
+    def walk(self, node: yaml.Node, path: KeyPath = ()) -> None:
+        """`path`: where `node` stands. Raises `YamlFaults` for more than `MAX_KEYS`."""
+        if len(self.lines) > MAX_KEYS:
+            what = f"more than {MAX_KEYS} keys, aliases undone; nothing here needs that many"
+            raise YamlFaults([Fault(self.file, node.start_mark.line + 1, "", what)])
+        if isinstance(node, yaml.MappingNode):
+            self._walk_mapping(node, path)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                self.lines[(*path, index)] = item.start_mark.line + 1
+                self.walk(item, (*path, index))
+        else:
+            self._construct(node, path)
+
+    def _walk_mapping(self, node: yaml.MappingNode, path: KeyPath) -> None:
         seen: dict[str, int] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value)
-            line = key_node.start_mark.line + 1
+            place, line = (*path, key), key_node.start_mark.line + 1
             if key in seen:
-                what = f"given twice, first on line {seen[key]}; keep one"
-                faults.append(Fault(file, line, ".".join(str(part) for part in (*path, key)), what))
-            seen[key] = line
-            lines[(*path, key)] = line
-            _locate(value_node, (*path, key), lines, faults, file)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            lines[(*path, index)] = item.start_mark.line + 1
-            _locate(item, (*path, index), lines, faults, file)
+                self._blame(line, place, f"given twice, first on line {seen[key]}; keep one")
+            seen[key] = self.lines[place] = line
+            if isinstance(key_node, yaml.ScalarNode):  # else YAML itself refuses it
+                self._construct(key_node, place)
+            self.walk(value_node, place)
+
+    def _construct(self, node: yaml.Node, path: KeyPath) -> None:
+        """YAML takes 2026-13-45 for a date, and then finds that it is none."""
+        try:
+            self.loader.construct_object(node)
+        except ValueError as error:
+            what = f"this is not what it seems ({error}); correct or quote it"
+            self._blame(node.start_mark.line + 1, path, what)
+
+    def _blame(self, line: int, path: KeyPath, what: str) -> None:
+        self.faults.append(Fault(self.file, line, ".".join(str(part) for part in path), what))

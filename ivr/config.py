@@ -4,7 +4,7 @@ Every key can be given by the environment instead: `IVR_SIP__PORT=5070` is `sip.
 """
 
 import os
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -176,6 +176,17 @@ class MediaSection(_Section):
     """The priority of the workers, -20 (first) to 19; default: -10 where allowed. Takes a
     restart."""
 
+    @field_validator("advertised_ip")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ip_address(value)
+            except ValueError:
+                what = f"{value!r} is no IP address; give one such as 203.0.113.10"
+                raise ValueError(what) from None
+        return value
+
     @field_validator("port_range")
     @classmethod
     def _whole_range(cls, value: tuple[int, int]) -> tuple[int, int]:
@@ -251,7 +262,7 @@ class ConsoleSection(_Section):
     metrics_from: tuple[Network, ...] = LOOPBACK
     """Networks from which Prometheus may read /metrics. Takes a restart."""
     users: tuple[ConsoleUser, ...] = Field(default=(), max_length=1000)
-    """Who may log in; `ivr console user NAME` prints a line for each. Takes a restart."""
+    """Who may log in; `ivr console user NAME` prints a line for each."""
 
     @field_validator("users")
     @classmethod

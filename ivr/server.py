@@ -137,6 +137,9 @@ class Server:
         except OSError as error:  # a file that went away while it was read, memory that is full
             log.exception("reload failed, all stays as it was")
             return [f"{error.filename or 'the files'}: {why(error)}; reload again"]
+        except Exception as error:  # whatever it was, the next SIGHUP is to be obeyed
+            log.exception("reload failed, all stays as it was")
+            return [f"the files: {type(error).__name__}, see the log; `ivr check` may tell more"]
         log.info("files taken", version=self.versions.in_force.id, calls=len(self.calls))
         return []
 

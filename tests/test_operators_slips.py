@@ -31,6 +31,48 @@ class Slip:
 SLIPS = [
     Slip(
         CONFIG,
+        "  database_url: sqlite+aiosqlite:///",
+        "  database_url: sqlite:///",
+        "auth.database_url: no database is reached by sqlite://; give sqlite+aiosqlite:///FILE or postgresql+psycopg://USER@HOST/NAME",
+    ),
+    Slip(
+        CONFIG,
+        "  # advertised_ip: 203.0.113.10",
+        "  advertised_ip: 203.0.113.1O",
+        "media.advertised_ip: '203.0.113.1O' is no IP address; give one such as 203.0.113.10",
+    ),
+    Slip(
+        CONFIG,
+        'metrics_from: [127.0.0.0/8, "::1/128"]',
+        "metrics_from: [localhost]",
+        "console.metrics_from.0: is no network; give one such as 198.51.100.0/24",
+    ),
+    Slip(
+        CONFIG,
+        'hours: {mon-fri: "09:00-16:30", holidays: fr}',
+        'hours: {mon-fri: "09:00-16:30", closed: [2026-02-30]}',
+        "lines.0.hours.closed.0: this is not what it seems (day is out of range for month); correct or quote it",
+    ),
+    Slip(
+        CONFIG,
+        'hours: {mon-fri: "09:00-16:30", holidays: fr}',
+        'hours: {mon-fri: "09:00-16:30", closed: 2026-12-24}',
+        "lines.0.hours.closed: input should be a valid list; write it in brackets: [one, two]",
+    ),
+    Slip(
+        CONFIG,
+        'hours: {mon-fri: "09:00-16:30", holidays: fr}',
+        'hours: "09:00-16:30"',
+        "lines.0.hours: input should be a valid dictionary; write its keys below it, indented",
+    ),
+    Slip(
+        FLOW,
+        '"1": {say: option_payments, go: payments}',
+        '"1": payments',
+        "nodes.services.options.1: input should be a valid dictionary; write its keys below it, indented",
+    ),
+    Slip(
+        CONFIG,
         "  port: 5060 ",
         "  prot: 5060 ",
         "sip.prot: unknown key; remove it or correct its spelling",

@@ -5,12 +5,14 @@ import shutil
 import signal
 import wave
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from ivr.dialplan.hours import PARIS
 from tests.listening import heard
 from tests.running import PROJECT, RunningServer, command, run, running_server, write_config
 from tests.softphone import Softphone
@@ -135,6 +137,26 @@ async def test_a_configuration_that_is_none_any_more_reaches_the_server_too(fold
         assert said[0] in server.log()
 
 
+async def test_a_fault_that_nobody_thought_of_is_told_and_the_next_reload_is_obeyed(
+    folder: Path,
+) -> None:
+    """No file has a name like this, which the system tells otherwise than by an OSError."""
+    async with running_server(folder) as server:
+        write_config(folder, {"auth.pepper_file": "var/\0"})
+        code, said = await reload(server)
+        assert code == 1
+        assert said[0].startswith("the files: ValueError")
+        server.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(10):
+            while server.log().count("reload failed, all stays as it was") < 2:
+                await asyncio.sleep(0.05)
+        write_config(folder, {})
+        server.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(10):
+            while "files taken" not in server.log():
+                await asyncio.sleep(0.05)
+
+
 async def test_without_a_server_reload_says_so(folder: Path) -> None:
     config = write_config(folder)
     code, out, err = await run(command("ivr"), "reload", "--config", str(config))
@@ -199,6 +221,31 @@ async def test_rules_of_the_core_are_taken_for_new_calls(folder: Path) -> None:
     assert [record["authenticated"] for record in records] == ["pin", None]
     assert "expired_pin" in records[1]["prompts"]
     assert "Traceback" not in server.log()
+
+
+async def asks_for_an_advisor(server: RunningServer) -> None:
+    """A call of somebody who comes in and presses 0."""
+    async with Softphone(server.uri(LINE)) as phone:
+        await phone.answered()
+        await phone.keys("01234564821#")
+        await phone.pause(2.0)
+        await phone.keys("0")
+        await phone.pause(2.0)
+        await phone.hang_up()
+
+
+async def test_hours_are_taken_for_new_calls(folder: Path) -> None:
+    line = {"number": LINE, "caf": "751"}
+    today = datetime.now(PARIS).date()
+    closed = {"mon-sun": "00:00-24:00", "closed": [str(today), str(today + timedelta(days=1))]}
+    async with running_server(folder, {"lines": [line]}) as server:  # without hours: always open
+        await asks_for_an_advisor(server)
+        write_config(folder, {"lines": [{**line, "hours": closed}]})
+        assert (await reload(server))[0] == 0
+        await asks_for_an_advisor(server)
+        records = [await server.record_number(1), await server.record_number(2)]
+    assert ["advisor_closed" in record["prompts"] for record in records] == [False, True]
+    assert "advisor_unavailable" in records[0]["prompts"]  # open, and the line names nobody
 
 
 async def test_a_registration_is_taken_back_and_another_comes(folder: Path) -> None:

@@ -145,6 +145,19 @@ async def test_today_is_counted_and_drawn(anna: httpx.AsyncClient, staged: Stage
     assert '<svg class="plot"' in html
     assert 'role="img" aria-label="Calls by the hour"' in html
     assert "Refused: file locked</th><td>6</td>" in html
+    for name, figure in (
+        ("To an advisor", tally.by_reason["transferred"]),
+        ("Lost password asked", tally.lost_passwords),
+        ("Left before", sum(tally.left)),
+    ):
+        assert figure > 0
+        assert f"<dt>{name}</dt><dd>{figure}</dd>" in html
+    assert "Failed</th><td>57</td>" in html
+    for (_, node), figure in tally.abandoned.items():
+        assert f'<th scope="row">{node}</th><td>{figure}</td>' in html
+    within = tally.answered_within(0.95)
+    assert within is not None
+    assert f"≤ {within:.2f} s" in html
 
 
 async def test_records_are_filtered_and_come_as_csv(anna: httpx.AsyncClient) -> None:

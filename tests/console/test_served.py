@@ -43,6 +43,8 @@ async def test_a_call_is_seen_heard_and_hung_up(prepared: Prepared, tmp_path: Pa
             assert found
             page = (await anna.get(found[1])).text
             assert "Caf 751" in page
+            version = re.search("<dd>([0-9a-f]{8})</dd>", page)
+            assert version, page
             assert "0.0\u202f%" in page
             call = re.search(r'name="call" value="([^"]+)"', page)
             assert call
@@ -51,6 +53,7 @@ async def test_a_call_is_seen_heard_and_hung_up(prepared: Prepared, tmp_path: Pa
             await phone.ended()
         record = await server.record_number(1)
         today = await shown(anna, "/today", "Stopped by us")
+        assert version[1] == record["version"]
         assert "In with the legacy code</th><td>1</td>" in today
         records = (await anna.get("/records")).text
         log = server.log()
@@ -97,7 +100,7 @@ async def test_what_changes_is_told_as_it_changes(prepared: Prepared, tmp_path: 
                     news = json.loads(line.removeprefix("data: "))
                     break
             assert "live_drain" not in news, "what did not change is not sent"
-        for path in ("/today", "/trunks", "/workers", "/outbox", "/health"):
+        for path in ("/flow", "/today", "/trunks", "/workers", "/outbox", "/health"):
             assert (await anna.get(path)).status_code == 200
         health = (await anna.get("/health")).text
     assert "New calls" in health

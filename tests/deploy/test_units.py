@@ -74,3 +74,16 @@ def test_the_installer_is_a_script_that_a_plain_shell_reads_and_names_what_there
     (copied,) = (line for line in text.splitlines() if line.startswith("for each in config"))
     for each in copied.removeprefix("for each in ").partition(";")[0].split():
         assert (PROJECT / each).exists()
+
+
+def test_the_container_is_made_of_what_there_is_and_starts_what_is_installed() -> None:
+    text = (PROJECT / "deploy" / "Containerfile").read_text(encoding="utf-8")
+    lines = [line.split() for line in text.splitlines()]
+    for line in lines:
+        if line[:1] == ["COPY"] and not line[1].startswith("--"):
+            assert [each for each in line[1:-1] if not (PROJECT / each).exists()] == []
+    (start,) = (line for line in text.splitlines() if line.startswith("CMD"))
+    for name in ("auth-core migrate", "ivr serve"):
+        assert name in start
+        assert Path(command(name.split()[0])).exists()
+    assert ["USER", "voice-server"] in lines
