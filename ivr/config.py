@@ -321,7 +321,7 @@ class Config(OwnSections):
     console: ConsoleSection = ConsoleSection()
     """The operator's page and /metrics."""
     portal: object = None
-    """The other channels over HTTP: `portal serve` reads and checks it."""
+    """The other channels over HTTP: `portal serve` reads it."""
     log: LogSection = LogSection()
     """What the server tells on standard error."""
     traces: TracesSection = TracesSection()

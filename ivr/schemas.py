@@ -18,6 +18,7 @@ from ivr.config import Config
 from ivr.dialplan.check import MAX_OPTIONS, SERVICES
 from ivr.dialplan.nodes import NODE_KINDS, Menu, ServiceGate
 from ivr.dialplan.schema import Settings
+from ivr.other_channels import section_models
 
 Schema = dict[str, Any]
 
@@ -26,8 +27,12 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def config_schema() -> Schema:
     """What `config.yaml` may hold."""
-    definitions = _definitions([Config])
-    return _document("Configuration of the voice server", definitions.pop("Config"), definitions)
+    sections = section_models()
+    definitions = _definitions([Config, *sections.values()])
+    top = definitions.pop("Config")
+    for name, model in sections.items():
+        top["properties"][name] |= {"$ref": f"#/$defs/{model.__name__}"}
+    return _document("Configuration of the voice server", top, definitions)
 
 
 def dialplan_schema() -> Schema:
@@ -117,7 +122,7 @@ def _field_docstrings(model: type[BaseModel]) -> dict[str, str]:
     """The string under each field, by the field's name; those of base classes too."""
     found: dict[str, str] = {}
     for each in reversed(model.__mro__):
-        if each.__module__.partition(".")[0] not in ("ivr", "auth_core"):
+        if not issubclass(each, BaseModel) or each.__module__.partition(".")[0] == "pydantic":
             continue
         for statements in ast.parse(textwrap.dedent(inspect.getsource(each))).body:
             for field, below in pairwise(getattr(statements, "body", [])):

@@ -17,10 +17,12 @@ class _Section(BaseModel):
 
 
 class TlsSettings(_Section):
-    """`tls`: PEM files, where no proxy in front speaks TLS for us."""
+    """`tls`: where no proxy in front speaks TLS for us."""
 
     certificate: Path | None = None
+    """The server's certificate first, then what it is signed with; a PEM file."""
     key: Path | None = None
+    """Its private key; a PEM file."""
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:
@@ -30,22 +32,30 @@ class TlsSettings(_Section):
 
 
 class SessionSettings(_Section):
-    """`session`: how long somebody stays in. `idle_minutes` and `kiosk_idle_seconds`: without a
-    sign of life; `hours`: in all."""
+    """`session`: how long somebody stays in."""
 
     idle_minutes: float = Field(default=15, gt=0, le=60)
+    """Without a sign of life."""
     hours: float = Field(default=8, gt=0, le=12)
+    """In all."""
     kiosk_idle_seconds: float = Field(default=60, gt=0, le=120)
+    """Without a sign of life, at a kiosk."""
 
 
 class PortalSettings(_Section):
-    """The whole section. `proxies`: who may tell, by X-Forwarded-For, whom they speak for."""
+    """`portal`: the other channels over HTTP. All of it takes a restart of the portal."""
 
     host: str = "127.0.0.1"
+    """The address to listen on. Browsers want HTTPS but from this machine: `tls`, or a proxy in
+    front."""
     port: Port = 8081
+    """0 picks a free one; the ready line says which."""
     tls: TlsSettings = TlsSettings()
+    """A certificate of its own."""
     proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Networks of the proxies in front, whose X-Forwarded-For is believed."""
     session: SessionSettings = SessionSettings()
+    """How long somebody stays in."""
 
     def idle_limit(self, kiosk: bool) -> timedelta:
         """After how long without a sign of life a session is over."""

@@ -73,6 +73,18 @@ SLIPS = [
     ),
     Slip(
         CONFIG,
+        "  proxies: [] ",
+        "  proxees: [] ",
+        "portal.proxees: unknown key; remove it or correct its spelling",
+    ),
+    Slip(
+        CONFIG,
+        "session: {idle_minutes: 15,",
+        "session: {idle_minutes: 90,",
+        "portal.session.idle_minutes: input should be less than or equal to 60",
+    ),
+    Slip(
+        CONFIG,
         "  port: 5060 ",
         "  prot: 5060 ",
         "sip.prot: unknown key; remove it or correct its spelling",

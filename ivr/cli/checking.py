@@ -15,6 +15,7 @@ from auth_core.yamlfile import YamlFaults
 from ivr.cli.common import DEFAULT_CONFIG, FAULTS, ConfigOption, unreadable
 from ivr.config import Config, load
 from ivr.operator_files import StartError, faults, read_files
+from ivr.other_channels import faults_of_others
 from ivr.prompts import LANGUAGES
 from ivr.schemas import SCHEMAS
 
@@ -28,7 +29,8 @@ def check(
         bool, typer.Option("--watch", help="Check again at each change, until ctrl-C.")
     ] = False,
 ) -> None:
-    """Tell every fault of the configuration, the dialplans and the prompts; exit 1 if any."""
+    """Tell every fault of the configuration (the portal's section too), the dialplans and the
+    prompts; exit 1 if any."""
     if not watch:
         if _check(config):
             raise typer.Exit(FAULTS)
@@ -41,24 +43,30 @@ def check(
 
 def _check(config: Path) -> bool:
     """Tell every fault; whether there was one."""
-    found = _faults(config)
+    found, version = _found(config)
     for fault in found:
         typer.echo(fault)
+    if not found:
+        typer.echo(f"{config}, its dialplans and its prompts are in order: version {version}.")
     return bool(found)
 
 
-def _faults(config: Path) -> list[str]:
+def _found(config: Path) -> tuple[list[str], str]:
+    """Every fault, and the version that the files are without one."""
+    found, version = [], ""
     try:
-        settings = load(config)
-        found = faults(settings)
-        if not found:
-            version = read_files(config, settings).version
-            typer.echo(f"{config}, its dialplans and its prompts are in order: version {version}.")
-    except (YamlFaults, StartError) as error:
-        return str(error).splitlines()
+        try:
+            settings = load(config)
+            found = faults(settings)
+            if not found:
+                version = read_files(config, settings).version
+        except (YamlFaults, StartError) as error:
+            found = str(error).splitlines()
+        # What is wrong for the core is wrong for every channel, and told once.
+        found += [each for each in faults_of_others(config) if each not in found]
     except OSError as error:
-        return [unreadable(config, error)]
-    return found
+        return [unreadable(config, error)], ""
+    return found, version
 
 
 def _states(config: Path) -> Iterator[None]:
