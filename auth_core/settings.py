@@ -27,13 +27,16 @@ from pydantic_settings import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from auth_core.shape import Shape
 from auth_core.yamlfile import Fault, LocatedYaml, YamlFaults, read
 
 ENVIRONMENT_PREFIX = "IVR_"
 DAY = timedelta(days=1)
 DRIVERS = ("sqlite+aiosqlite", "postgresql+psycopg")
-CafCode = Annotated[str, Field(pattern=r"^[0-9]{3}$")]
-PostalPrefix = Annotated[str, Field(pattern=r"^[0-9]{1,5}$")]
+CafCode = Annotated[str, Shape(r"[0-9]{3}", 'three digits in quotes, such as "751"')]
+PostalPrefix = Annotated[
+    str, Shape(r"[0-9]{1,5}", 'the first digits of postal codes in quotes, such as "92"')
+]
 
 
 class _Section(BaseModel):
@@ -43,11 +46,11 @@ class _Section(BaseModel):
 class LockSettings(_Section):
     """`lock`: how long a file stays shut after each `max_failures` failures in a row."""
 
-    first_minutes: float = Field(default=15, gt=0)
+    first_minutes: float = Field(default=15, gt=0, le=10_080)
     """The first lock."""
     factor: int = Field(default=4, ge=1, le=100)
     """How much longer each further one is."""
-    cap_hours: int = Field(default=24, ge=1)
+    cap_hours: int = Field(default=24, ge=1, le=8_760)
     """The longest."""
 
     def duration(self, level: int) -> timedelta:
@@ -142,11 +145,11 @@ class AppTokenSettings(_Section):
 class Argon2Settings(_Section):
     """`argon2`: the cost of one guess (argon2id, RFC 9106). Raising it re-hashes at each login."""
 
-    memory_kib: int = Field(default=19 * 1024, ge=8)
+    memory_kib: int = Field(default=19 * 1024, ge=8, le=4 * 1024**2)
     """Memory of one hash, in KiB."""
-    iterations: int = Field(default=2, ge=1)
+    iterations: int = Field(default=2, ge=1, le=100)
     """Passes over it."""
-    parallelism: int = Field(default=1, ge=1)
+    parallelism: int = Field(default=1, ge=1, le=64)
     """Lanes."""
 
     @model_validator(mode="after")

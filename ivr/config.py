@@ -22,7 +22,8 @@ from pydantic_settings import SettingsConfigDict
 from auth_core import AuthSettings
 from auth_core.delivery.settings import DeliverySettings
 from auth_core.retention import RetentionSettings
-from auth_core.settings import OwnSections, load_sections
+from auth_core.settings import CafCode, OwnSections, load_sections
+from auth_core.shape import Shape
 from auth_core.yamlfile import UNKNOWN_KEY, KeyPath, LocatedYaml, YamlFaults, read
 from ivr.dialplan.hours import OpeningHours
 from ivr.logs import Level
@@ -59,6 +60,11 @@ class TlsSection(_Section):
         )
 
 
+Host = Annotated[
+    str, Shape(r"[A-Za-z0-9._:-]{1,253}", "an IP address, or a name as the DNS has it")
+]
+
+
 class GuessSection(_Section):
     """`guesses`: how many wrong passwords of one address are borne within so many minutes."""
 
@@ -82,7 +88,7 @@ class SharesSection(_Section):
 class SipSection(_Section):
     """`sip`: where calls come in, from whom, and how many."""
 
-    host: str = "0.0.0.0"  # noqa: S104 - `trunks` says who may call
+    host: Host = "0.0.0.0"  # noqa: S104 - `trunks` says who may call
     """Address to listen on; 127.0.0.1 for this machine only, "::" for IPv4 and IPv6. Takes a
     restart."""
     port: Port = 5060
@@ -93,13 +99,15 @@ class SipSection(_Section):
     """The certificate shown, and whose certificates are asked for."""
     shares: SharesSection = SharesSection()
     """Messages a second beyond which an address is not listened to."""
-    advertised_host: str | None = None
+    advertised_host: Host | None = None
     """Put in Contact and SDP when behind NAT; default: the local address. Takes a restart."""
     trunks: tuple[Trunk, ...] = ()
     """Who may call: networks, or mappings with a name. Empty: this machine and private networks."""
     strangers: Literal["refuse", "drop"] = "refuse"
     """Who is of no trunk gets 403 (refuse) or no answer at all (drop)."""
-    realm: str = Field(default="voice-server", pattern=r"^[A-Za-z0-9.@_-]{1,64}$")
+    realm: Annotated[
+        str, Shape(r"[A-Za-z0-9.@_-]{1,64}", "letters, digits and . @ _ -, 64 of them at most")
+    ] = "voice-server"
     """What the phones of digest users are told."""
     guesses: GuessSection = GuessSection()
     """How many wrong passwords of one address are borne."""
@@ -225,9 +233,12 @@ class MediaSection(_Section):
 class LineSection(_Section):
     """One of `lines`: a number that callers dial and what they find there."""
 
-    number: str = Field(pattern=r"^[0-9+*#]{1,20}$")
+    number: Annotated[
+        str,
+        Shape(r"[0-9+*#]{1,20}", 'digits without spaces, 20 at most, such as "0810292929"'),
+    ]
     """The number that callers dial, in quotes."""
-    caf: str | None = Field(default=None, pattern=r"^[0-9]{3}$")
+    caf: CafCode | None = None
     """The 3 digits of the line's Caf, in quotes; without it the line is national and asks for
     the postal code."""
     dialplan: str = "caller"
@@ -241,7 +252,16 @@ class LineSection(_Section):
         WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}, "maxItems": 3}),
     ] = Field(default=(), max_length=3)
     """A prompt, or up to three, played before the answer."""
-    advisor: str | None = Field(default=None, pattern=r"^sips?:[^\s<>]+$")
+    advisor: (
+        Annotated[
+            str,
+            Shape(
+                r"sips?:([^\s<>@]+@)?[^\s<>@:;?]+[^\s<>@]*",
+                "a SIP URI, such as sip:advisors@203.0.113.20",
+            ),
+        ]
+        | None
+    ) = None
     """The SIP URI where callers who ask for an advisor are transferred."""
 
     @field_validator("notice", mode="before")
@@ -285,7 +305,12 @@ class LogSection(_Section):
 class TracesSection(_Section):
     """`traces`: of calls, for OpenTelemetry (extra `traces`)."""
 
-    endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    endpoint: (
+        Annotated[
+            str, Shape(r"https?://[^\s]+", "an address such as http://127.0.0.1:4318/v1/traces")
+        ]
+        | None
+    ) = None
     """Where a collector takes OTLP over HTTP; null: no traces. Takes a restart."""
     share: float = Field(default=1.0, gt=0, le=1)
     """The part of all calls that is traced. Takes a restart."""

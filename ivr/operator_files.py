@@ -108,6 +108,7 @@ def faults(config: Config) -> list[str]:
         *_plan_faults(config),
         *_certificate_faults(config),
         *_password_faults(config),
+        *_place_faults(config),
     ]
 
 
@@ -194,6 +195,16 @@ def _password_faults(config: Config) -> Iterator[str]:
                 user.password()
             except PasswordFault as error:
                 yield config.fault(("sip", "trunks", index), str(error))
+
+
+def _place_faults(config: Config) -> Iterator[str]:
+    """What is written at run time has its place."""
+    if config.records.is_dir():
+        what = f"{config.records} is a folder; name a file, such as {config.records}/records.jsonl"
+        yield config.fault(("records",), what)
+    if config.delivery.folder.exists() and not config.delivery.folder.is_dir():
+        what = f"{config.delivery.folder} is no folder; name one, or none and it is made"
+        yield config.fault(("delivery", "folder"), what)
 
 
 def _restart_needed(config: Config, in_force: Config) -> Iterator[str]:

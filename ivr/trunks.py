@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from auth_core.shape import Shape
 from ivr.sip.digest import Algorithm
 
 Network = IPv4Network | IPv6Network
@@ -37,7 +38,9 @@ PRIVATE_NETWORKS: tuple[Network, ...] = tuple(
 MAX_PASSWORD = 256
 SecureSound = Literal["off", "optional", "required"]
 # What goes between quotes into a header, and into a URI, as it stands.
-UserName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+*#-]{1,64}$")]
+UserName = Annotated[
+    str, Shape(r"[A-Za-z0-9_.+*#-]{1,64}", "letters, digits and _ . + * # -, 64 of them at most")
+]
 
 
 class PasswordFault(Exception):  # noqa: N818 - a fault of the operator's files
@@ -55,7 +58,16 @@ class SipUser(_Section):
     """The user name."""
     password_file: Path | None = None
     """A file that holds the password, on one line."""
-    password_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    password_env: (
+        Annotated[
+            str,
+            Shape(
+                r"[A-Za-z_][A-Za-z0-9_]*",
+                "the name of a variable of the environment, such as OFFICE_PASSWORD",
+            ),
+        ]
+        | None
+    ) = None
     """A variable of the environment that holds the password."""
 
     @model_validator(mode="after")
@@ -108,7 +120,13 @@ class DigestSection(_Section):
 class RegisterSection(SipUser):
     """`register`: where this trunk wants us to register, and as whom."""
 
-    registrar: str = Field(pattern=r"^sip:[^\s<>@;?]+(;transport=(udp|tcp|tls))?$")
+    registrar: Annotated[
+        str,
+        Shape(
+            r"sip:[^\s<>@;?]+(;transport=(udp|tcp|tls))?",
+            "the registrar without a user, such as sip:pbx.example:5060;transport=tcp",
+        ),
+    ]
     """Where to register, such as sip:pbx.example:5060;transport=tcp."""
     expires: int = Field(default=3600, ge=60, le=86_400)
     """Seconds asked for."""
@@ -128,7 +146,13 @@ class RegisterSection(SipUser):
 class Trunk(_Section):
     """One of `sip.trunks`: where its calls come from, how many, and what is believed of them."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}$")
+    name: Annotated[
+        str,
+        Shape(
+            r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}",
+            "a name without spaces: letters, digits and . _ : / -, 64 of them at most",
+        ),
+    ]
     """In the log and in the metrics."""
     networks: tuple[Network, ...] = ()
     """Where its calls come from; the most specific network of all trunks wins."""

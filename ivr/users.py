@@ -6,7 +6,9 @@ from typing import Annotated
 
 import argon2
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+
+from auth_core.shape import Shape
 
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 256
@@ -26,7 +28,13 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
-UserName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
+UserName = Annotated[
+    str,
+    Shape(
+        r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}",
+        "a name without spaces: letters, digits and . _ @ -, 64 of them at most",
+    ),
+]
 
 
 class ConsoleUser(BaseModel):

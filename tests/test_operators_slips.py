@@ -73,6 +73,48 @@ SLIPS = [
     ),
     Slip(
         CONFIG,
+        '  - number: "0810292929"',
+        '  - number: "08 10 29 29 29"',
+        'lines.0.number: give digits without spaces, 20 at most, such as "0810292929"',
+    ),
+    Slip(
+        CONFIG,
+        '    caf: "751"',
+        '    caf: "75"',
+        'lines.1.caf: give three digits in quotes, such as "751"',
+    ),
+    Slip(
+        CONFIG,
+        "    # advisor: sip:advisors@203.0.113.20",
+        '    advisor: "sip:@"',
+        "lines.0.advisor: give a SIP URI, such as sip:advisors@203.0.113.20",
+    ),
+    Slip(
+        CONFIG,
+        "  trunks: []",
+        "  trunks: [{name: my trunk, networks: [198.51.100.0/24]}]",
+        "sip.trunks.0.name: give a name without spaces: letters, digits and . _ : / -, 64 of them at most",
+    ),
+    Slip(
+        CONFIG,
+        "  # advertised_host: 203.0.113.10",
+        "  advertised_host: our server",
+        "sip.advertised_host: give an IP address, or a name as the DNS has it",
+    ),
+    Slip(
+        CONFIG,
+        "records: var/records.jsonl",
+        "records: prompts",
+        "records: prompts is a folder; name a file, such as prompts/records.jsonl",
+    ),
+    Slip(
+        CONFIG,
+        "  folder: var/outbox",
+        "  folder: config.yaml",
+        "delivery.folder: config.yaml is no folder; name one, or none and it is made",
+    ),
+    Slip(
+        CONFIG,
         "  proxies: [] ",
         "  proxees: [] ",
         "portal.proxees: unknown key; remove it or correct its spelling",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from string import Formatter
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AnyHttpUrl,
@@ -16,6 +16,7 @@ from pydantic import (
 
 from auth_core.delivery.texts import unsafe_beside_a_secret
 from auth_core.settings import OwnSections, load_sections
+from auth_core.shape import Shape
 
 BODY_PLACEHOLDERS = frozenset({"number", "text", "id"})
 
@@ -40,7 +41,9 @@ class SmsSettings(_Section):
     """What it is sent, with {number}, {text} and {id}."""
     encoding: Literal["json", "form"] = "json"
     """How the body is written."""
-    idempotency_header: str = Field(default="Idempotency-Key", pattern=r"^[A-Za-z0-9-]+$")
+    idempotency_header: Annotated[
+        str, Shape(r"[A-Za-z0-9-]+", "the name of a header field, such as Idempotency-Key")
+    ] = "Idempotency-Key"
     """By which the gateway knows a message that is sent again."""
     refusals: frozenset[int] = frozenset()
     """Statuses that mean: this number never, such as [422]."""
