@@ -21,6 +21,8 @@ install -d -m 0755 "$code"
 install -d -m 0700 -o voice-server -g voice-server "$state"
 install -d -m 0750 -g voice-server "$files"
 
+# Files of another version, which pip would install with this one's.
+rm -rf "$source/build"
 [ -x "$code/venv/bin/pip" ] || "$PYTHON" -m venv "$code/venv"
 "$code/venv/bin/pip" install --quiet --disable-pip-version-check -c "$source/constraints.txt" "$source$extras"
 # The same version again, with other code: pip would leave it as it was.

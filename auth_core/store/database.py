@@ -129,6 +129,7 @@ class Database:
             if self.file is not None:
                 _create_private(self.file)
             async with self.begin() as connection:
+                self._refuse_newer(await connection.run_sync(schema.revision))
                 await connection.run_sync(schema.upgrade)
 
     async def check_schema(self) -> None:
@@ -140,8 +141,16 @@ class Database:
                 revision = await connection.run_sync(schema.revision)
         if revision is None:
             raise AuthError(f"{self}: an empty database; run auth-core migrate")
+        self._refuse_newer(revision)
         if revision != schema.newest():
             raise AuthError(f"{self}: the database is of another version; run auth-core migrate")
+
+    def _refuse_newer(self, revision: str | None) -> None:
+        if revision is not None and revision > schema.newest():
+            raise AuthError(
+                f"{self}: the database is of another version, newer than this one; "
+                "install the newer, or restore the backup from before it"
+            )
 
     async def check_reachable(self) -> None:
         """Raise AuthError unless a transaction can be begun and ended just now."""

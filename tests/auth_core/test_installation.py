@@ -77,8 +77,15 @@ async def test_a_server_that_is_not_there_refuses_to_start(house: House) -> None
 
 
 async def test_a_database_of_another_version_refuses_to_start(house: House) -> None:
+    await house.execute("UPDATE alembic_version SET version_num = '0001'")
+    assert "another version; run auth-core migrate" in await why(house)
+
+
+async def test_a_newer_database_is_neither_served_nor_migrated(house: House) -> None:
     await house.execute("UPDATE alembic_version SET version_num = '9999'")
-    assert "another version" in await why(house)
+    assert "restore the backup" in await why(house)
+    with pytest.raises(AuthError, match="restore the backup"):
+        await migrate(house.settings)
 
 
 async def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:

@@ -87,3 +87,8 @@ def test_the_container_is_made_of_what_there_is_and_starts_what_is_installed() -
         assert name in start
         assert Path(command(name.split()[0])).exists()
     assert ["USER", "voice-server"] in lines
+
+
+def test_the_installer_leaves_out_what_another_version_left_behind() -> None:
+    text = (PROJECT / "deploy" / "install.sh").read_text(encoding="utf-8")
+    assert text.index('rm -rf "$source/build"') < text.index('/bin/pip" install')
