@@ -268,7 +268,7 @@ def _picture(plan: Dialplan, prompts: Path, language: str, name: str) -> str:
         texts = catalogue(prompts, language)
     except PromptError:  # while somebody edits it
         texts = {}
-    return draw(flow_graph(plan), texts, name).replace(f"<style>{STYLE}</style>", "")
+    return draw(flow_graph(plan, language), texts, name).replace(f"<style>{STYLE}</style>", "")
 
 
 def _check_database(outbox: OutboxView, seconds: float) -> Check:

@@ -47,7 +47,7 @@ def dialplan_graph(
     if language not in texts:
         raise fail(f"--language {language}: no such language; there are {', '.join(LANGUAGES)}")
     if plan is not None:
-        picture = draw(flow_graph(plan), texts[language], file.stem)
+        picture = draw(flow_graph(plan, language), texts[language], file.stem)
         if output is None:
             typer.echo(picture, nl=False)
         else:

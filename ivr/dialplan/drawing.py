@@ -1,28 +1,27 @@
 """A flow drawn as SVG, to be read at a glance: a colour for what each node is to the caller, keys
 on the arrows, time-outs dashed, dead ends red."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from itertools import pairwise
 
+from ivr.dialplan.captions import caption
 from ivr.dialplan.graph import Arrow, FlowGraph, GraphNode, Role
-from ivr.dialplan.layout import Box, Line, arranged
+from ivr.dialplan.layout import KEYS, Box, Line, arranged
 from ivr.dialplan.nodes import Way
 
 MARGIN = 28.0
 LEAST_WIDTH = 820.0
-WORDS_WIDTH = 230.0
 TITLE_CHAR, SMALL_CHAR = 7.7, 6.2  # px, about: nothing measures fonts here
 NODE_HEIGHT, FLAG_HEIGHT = 46.0, 24.0
 EXCERPT = 27  # characters of what is said
-KEYS = frozenset("0123456789*#")
 
 COLOURS = {
-    Role.ASKS: ("#fff1bf", "#8a6100", "asks the caller"),
-    Role.SPEAKS: ("#dcecfa", "#1f5f99", "speaks"),
-    Role.DECIDES: ("#eeeef2", "#565662", "decides, unheard"),
-    Role.ACTS: ("#ece1f9", "#63359a", "does something"),
-    Role.ENDS: ("#d8f0dd", "#1d6433", "ends the call"),
+    Role.ASKS: ("#fff1bf", "#8a6100"),
+    Role.SPEAKS: ("#dcecfa", "#1f5f99"),
+    Role.DECIDES: ("#eeeef2", "#565662"),
+    Role.ACTS: ("#ece1f9", "#63359a"),
+    Role.ENDS: ("#d8f0dd", "#1d6433"),
 }
 RED, PINK = "#c4161c", "#fde3e3"
 LINE = "#4a5560"
@@ -44,29 +43,31 @@ a:hover .flag, a:focus .flag {{ fill: #e8eef5; }}
 
 
 def draw(graph: FlowGraph, texts: Mapping[str, str] | None = None, title: str = "") -> str:
-    """The picture as an SVG document. `texts`: what each prompt says, by its id.
+    """The picture as an SVG document, in the graph's language. `texts`: what each prompt says, by
+    its id.
 
     Elements have the ids `node-NAME` and `way-NAME-KEY` (a `GraphNode.name`, an `Arrow.key`), for
     whoever shows something on them.
     """
     said = texts or {}
+    title = title or caption(graph.language, "dialplan")
 
     def size(node: GraphNode, arrow: Arrow | None) -> tuple[float, float]:
         if arrow is not None:
             return len(node.title) * SMALL_CHAR + 44, FLAG_HEIGHT
-        lines = (len(node.title) * TITLE_CHAR, len(_below(node, said)) * SMALL_CHAR)
+        lines = (len(node.title) * TITLE_CHAR, len(_below(node, said, graph.language)) * SMALL_CHAR)
         return max(70.0, *lines) + 26, NODE_HEIGHT
 
     picture = arranged(graph, size)
-    heading, heading_height = _heading(graph, title)
-    width = max(picture.width, LEAST_WIDTH) + 2 * MARGIN
+    heading, heading_width, heading_height = _heading(graph, title)
+    width = max(picture.width, heading_width) + 2 * MARGIN
     top = MARGIN + heading_height
     height = top + picture.height + MARGIN
     left = (width - picture.width) / 2
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
-        f'width="{width:.0f}" height="{height:.0f}">',
-        f"<title>{escape(title or 'Dialplan')}</title>",
+        f'<svg xmlns="http://www.w3.org/2000/svg" lang="{graph.language}" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}">',
+        f"<title>{escape(title)}</title>",
         f"<style>{STYLE}</style>",
         f"<defs>{_arrow_head('head', LINE)}{_arrow_head('red-head', RED)}</defs>",
         f'<rect width="{width:.0f}" height="{height:.0f}" fill="#fff"/>',
@@ -75,14 +76,14 @@ def draw(graph: FlowGraph, texts: Mapping[str, str] | None = None, title: str = 
     ]
     parts += [_line(line) for line in picture.lines]
     parts += [_box(box, said, graph) for box in picture.boxes]
-    parts += _labels(picture.lines)
+    parts += [_label(line) for line in picture.lines if line.label]
     return "\n".join([*parts, "</g>", "</svg>", ""])
 
 
-def _below(node: GraphNode, texts: Mapping[str, str]) -> str:
+def _below(node: GraphNode, texts: Mapping[str, str], language: str) -> str:
     """The line under a node's title: what is wrong with it, or what is said there."""
     if node.trouble is not None:
-        return node.trouble.value
+        return caption(language, f"trouble_{node.trouble}")
     said = next((texts[prompt] for prompt in node.prompts if texts.get(prompt)), "")
     if not said:
         return node.does
@@ -92,11 +93,11 @@ def _below(node: GraphNode, texts: Mapping[str, str]) -> str:
 def _box(box: Box, texts: Mapping[str, str], graph: FlowGraph) -> str:
     if box.node is None:
         return ""
-    return _flag(box, box.node) if box.arrow else _node(box, box.node, texts, graph)
+    return _flag(box, box.node, graph.language) if box.arrow else _node(box, box.node, texts, graph)
 
 
 def _node(box: Box, node: GraphNode, texts: Mapping[str, str], graph: FlowGraph) -> str:
-    fill, edge, _ = COLOURS[node.role]
+    fill, edge = COLOURS[node.role]
     if node.trouble is not None:
         fill, edge = PINK, RED
     x, y, w, h = box.x - box.width / 2, box.y, box.width, box.height
@@ -110,24 +111,26 @@ def _node(box: Box, node: GraphNode, texts: Mapping[str, str], graph: FlowGraph)
         radius = h / 2 if node.role is Role.ENDS else 7
         shape = f'<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h}" rx="{radius}" {look}/>'
     spoken = "\n".join(texts[prompt] for prompt in node.prompts if texts.get(prompt))
-    about = "\n".join(filter(None, [f"{node.title} ({node.kind})", node.note, spoken]))
+    what = f"{node.title} ({node.kind})" if node.kind else node.title
+    about = "\n".join(filter(None, [what, node.note, spoken]))
     here = ' class="start"' if first else ""
     return (
         f'<g id="node-{escape(node.name)}"{here}><title>{escape(about)}</title>{shape}'
         f"{_text(box.x, y + 20, node.title, 'title')}"
-        f"{_text(box.x, y + 36, _below(node, texts), 'small')}</g>"
+        f"{_text(box.x, y + 36, _below(node, texts, graph.language), 'small')}</g>"
     )
 
 
-def _flag(box: Box, node: GraphNode) -> str:
+def _flag(box: Box, node: GraphNode, language: str) -> str:
     """Where a way leads that is not drawn: a link to there."""
     x, y, w, h = box.x - box.width / 2, box.y, box.width, box.height
     edge = f' style="stroke:{RED}"' if node.trouble is not None else ""
     corners = (
         f"{x:.1f},{y} {x + w:.1f},{y} {x + w:.1f},{y + h} {x:.1f},{y + h} {x + 8:.1f},{y + 12}"
     )
+    goes = caption(language, "goes_to", node=node.title)
     return (
-        f'<a href="#node-{escape(node.name)}"><title>goes to {escape(node.title)}</title>'
+        f'<a href="#node-{escape(node.name)}"><title>{escape(goes)}</title>'
         f'<polygon class="flag" points="{corners}"{edge}/>'
         f"{_text(box.x + 4, y + 16, f'→ {node.title}', 'small')}</a>"
     )
@@ -151,23 +154,14 @@ def _line(line: Line) -> str:
     return f'<path id="{name}" class="{_looks(arrow, target.node)}" d="{path}"/>'
 
 
-def _labels(lines: Sequence[Line]) -> Iterator[str]:
-    """The key, or the word, on each arrow: where it arrives, since there it stands alone. What
-    several ways to one place have in common is written once."""
-    written: set[tuple[int, str]] = set()
-    for line in lines:
-        target, label = line.boxes[-1], line.arrow.label
-        if label and (label in KEYS or (id(target), label) not in written):
-            written.add((id(target), label))
-            yield _word(line.end, target.y - 19, line.arrow)
-
-
-def _word(x: float, y: float, arrow: Arrow) -> str:
-    offers = f"<title>{escape(arrow.says)}</title>" if arrow.says else ""
-    if arrow.label in KEYS:
+def _label(line: Line) -> str:
+    """The key, or the word, on an arrow: where it arrives, since there it stands alone."""
+    x, y, says = line.end, line.boxes[-1].y - 19, line.arrow.says
+    offers = f"<title>{escape(says)}</title>" if says else ""
+    if line.label in KEYS:
         cap = f'<rect class="cap" x="{x - 10:.1f}" y="{y - 10:.1f}" width="20" height="19" rx="4"/>'
-        return f"<g>{offers}{cap}{_text(x, y + 4, arrow.label, 'key')}</g>"
-    return f"<g>{offers}{_text(x, y + 4, arrow.label, 'label')}</g>"
+        return f"<g>{offers}{cap}{_text(x, y + 4, line.label, 'key')}</g>"
+    return f"<g>{offers}{_text(x, y + 4, line.label, 'label')}</g>"
 
 
 def _text(x: float, y: float, text: str, look: str, anchor: str = "middle") -> str:
@@ -183,25 +177,30 @@ def _arrow_head(name: str, colour: str) -> str:
     )
 
 
-def _heading(graph: FlowGraph, title: str) -> tuple[str, float]:
-    """The title, the colours, and the ways that are open from many nodes; with its height."""
-    parts = [_text(0, 14, title or "Dialplan", "heading", "start")]
+def _heading(graph: FlowGraph, title: str) -> tuple[str, float, float]:
+    """The title, the colours, and the ways that are open from many nodes; with its width and
+    height."""
+    parts = [_text(0, 14, title, "heading", "start")]
+    samples = [(*COLOURS[role], f"role_{role}") for role in COLOURS]
     x = 0.0
-    for fill, edge, says in [*COLOURS.values(), (PINK, RED, "dead end")]:
+    for fill, edge, key in [*samples, (PINK, RED, "trouble_dead_end")]:
+        says = caption(graph.language, key)
         sample = f'fill="{fill}" stroke="{edge}"'
         parts.append(f'<rect x="{x:.1f}" y="28" width="22" height="15" rx="4" {sample}/>')
         parts.append(_text(x + 29, 40, says, "small", "start"))
         x += len(says) * SMALL_CHAR + 52
     y = 72.0
-    for arrow in graph.everywhere:
+    whens = [caption(graph.language, "anywhere", when=each.label) for each in graph.everywhere]
+    right = max((len(when) * SMALL_CHAR for when in whens), default=0.0)
+    for when, arrow in zip(whens, graph.everywhere, strict=True):
         target = graph.node(arrow.target)
-        parts.append(_text(WORDS_WIDTH, y, f"anywhere: {arrow.label}", "small", "end"))
+        parts.append(_text(right, y, when, "small", "end"))
         looks = _looks(arrow, target)
-        parts.append(f'<path class="{looks}" d="M{WORDS_WIDTH + 8},{y - 4} h60"/>')
-        link = _text(WORDS_WIDTH + 76, y, target.title, "title", "start")
+        parts.append(f'<path class="{looks}" d="M{right + 8:.1f},{y - 4} h60"/>')
+        link = _text(right + 76, y, target.title, "title", "start")
         parts.append(f'<a href="#node-{escape(target.name)}">{link}</a>')
         y += 20
-    return "".join(parts), y + 10
+    return "".join(parts), max(x, LEAST_WIDTH), y + 10
 
 
 def _looks(arrow: Arrow, target: GraphNode | None) -> str:

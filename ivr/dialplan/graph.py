@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ivr.dialplan import nodes
+from ivr.dialplan.captions import CAPTIONS, caption
 from ivr.dialplan.check import dead_ends, unreachable
 from ivr.dialplan.nodes import Exit, Way
 from ivr.dialplan.schema import Dialplan
@@ -27,10 +28,10 @@ class Role(StrEnum):
 class Trouble(StrEnum):
     """What is wrong with a node."""
 
-    DEAD_END = "dead end"  # no key leads from here to the end of the call
-    UNREACHABLE = "no way leads here"
-    MISSING = "no such node"  # something leads to a name that is none
-    BROKEN = "not understood"
+    DEAD_END = "dead_end"  # no key leads from here to the end of the call
+    UNREACHABLE = "unreachable"  # no way leads here
+    MISSING = "missing"  # something leads to a name that is none
+    BROKEN = "broken"  # what is written there is not understood
 
 
 _ROLES: dict[type[nodes.Node], Role] = {
@@ -52,8 +53,8 @@ _ROLES: dict[type[nodes.Node], Role] = {
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """A step of the flow. `title`: its name as words; `does`: what its kind does, in a few words;
-    `prompts`: ids of what is said, in order."""
+    """A step of the flow. `title`: its name as words; `kind`: what it is, "" of one that is not
+    there; `does`: what it does, in a few words; `prompts`: ids of what is said, in order."""
 
     name: str
     title: str
@@ -83,32 +84,37 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class FlowGraph:
-    """`everywhere`: the ways that the head of the flow opens from many nodes, their source ""."""
+    """`everywhere`: the ways that the head of the flow opens from many nodes, their source "".
+    `language`: of all words here that are not the operator's."""
 
     start: str
     nodes: tuple[GraphNode, ...]
     arrows: tuple[Arrow, ...]
     everywhere: tuple[Arrow, ...]
+    language: str
 
     def node(self, name: str) -> GraphNode:
         """The node of that name; every arrow leads to one."""
         return next(node for node in self.nodes if node.name == name)
 
 
-def flow_graph(plan: Dialplan) -> FlowGraph:
-    """The graph of a flow, also of one with faults: those show as `GraphNode.trouble`."""
+def flow_graph(plan: Dialplan, language: str) -> FlowGraph:
+    """The graph of a flow in a language of `CAPTIONS`, also of one with faults: those show as
+    `GraphNode.trouble`. Raises KeyError: no such language."""
     arrows = tuple(
-        _arrow(name, node, leaving) for name, node in plan.nodes.items() for leaving in node.exits()
+        _arrow(name, node, leaving, language)
+        for name, node in plan.nodes.items()
+        for leaving in node.exits()
     )
-    everywhere = tuple(_everywhere(plan))
+    everywhere = tuple(_everywhere(plan, language))
     stuck, unreached = dead_ends(plan), unreachable(plan)
     steps = [
         GraphNode(
             name,
             _words(name),
-            node.kind,
+            caption(language, f"kind_{node.kind}"),
             _ROLES[type(node)],
-            _does(node),
+            _does(node, language),
             node.note,
             tuple(use.prompt for use in node.prompts_used() if use.path[0] == "prompts"),
             _trouble(name, stuck, unreached),
@@ -119,23 +125,20 @@ def flow_graph(plan: Dialplan) -> FlowGraph:
     for name in sorted((targets | plan.broken) - plan.nodes.keys()):
         trouble = Trouble.BROKEN if name in plan.broken else Trouble.MISSING
         steps.append(GraphNode(name, _words(name), "", Role.ENDS, trouble=trouble))
-    return FlowGraph(plan.settings.start, tuple(steps), arrows, everywhere)
+    return FlowGraph(plan.settings.start, tuple(steps), arrows, everywhere, language)
 
 
-def _does(node: nodes.Node) -> str:
+def _does(node: nodes.Node, language: str) -> str:
     match node:
-        case nodes.Branch():
-            return f"by {_words(node.by)}"
-        case nodes.LostPassword():
-            return f"by {node.by}"
-        case nodes.Hours():
-            return "do advisors answer?"
-        case nodes.ServiceGate():
-            return "open to this file?"
-        case nodes.SwitchLanguage() if node.to != "other":
-            return f"to {node.to}"
+        case nodes.Branch() | nodes.LostPassword():
+            key = f"does_{node.kind}_{node.by}"
+        case nodes.SwitchLanguage():
+            key = f"does_{node.kind}_{node.to}"
+        case nodes.Hours() | nodes.ServiceGate():
+            key = f"does_{node.kind}"
         case _:
-            return _words(node.kind)
+            key = f"kind_{node.kind}"
+    return caption(language, key)
 
 
 def _trouble(name: str, stuck: frozenset[str], unreached: frozenset[str]) -> Trouble | None:
@@ -148,34 +151,32 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _arrow(name: str, node: nodes.Node, leaving: Exit) -> Arrow:
+def _arrow(name: str, node: nodes.Node, leaving: Exit, language: str) -> Arrow:
     key = ".".join(map(str, leaving.path))
     says = None
     match leaving.path:
         case ("options", option, "go") if isinstance(node, nodes.Menu):
             label, says = str(option), node.options[str(option)].say  # type: ignore[index]
-        case ("keys" | "cases", value):
+        case ("cases", value) if isinstance(node, nodes.Branch):
+            # The number of a Caf is nobody's word.
+            label = CAPTIONS[language].get(f"case_{node.by}_{value}", str(value))
+        case ("keys", value):
             label = str(value)
         case ("next",) if isinstance(node, nodes.Collect):
-            label = f"{' or '.join(map(str, node.lengths))} digits"
+            lengths = caption(language, "or").join(map(str, node.lengths))
+            label = caption(language, "digits", lengths=lengths)
         case ("next",):
             label = ""
         case (field,):
-            label = _words(str(field))
+            label = caption(language, f"exit_{field}")
         case _:
             label = key
     return Arrow(name, leaving.target, key, label, leaving.way, says)
 
 
-def _everywhere(plan: Dialplan) -> Iterator[Arrow]:
-    labels = {
-        "advisor": "0 in a menu",
-        "trouble": "authentication out of order",
-        "signed_out": "secret replaced meanwhile",
-        "give_up.silence": "silence",
-        "give_up.errors": "too many errors",
-    }
+def _everywhere(plan: Dialplan, language: str) -> Iterator[Arrow]:
     for leaving in plan.settings.exits():
         key = ".".join(map(str, leaving.path))
-        if key in labels:
-            yield Arrow("", leaving.target, key, labels[key], leaving.way)
+        if key != "start":
+            label = caption(language, f"everywhere_{leaving.path[-1]}")
+            yield Arrow("", leaving.target, key, label, leaving.way)

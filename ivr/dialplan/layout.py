@@ -17,6 +17,9 @@ MAX_CHOICES = 3
 GAP, BEND_GAP, LAYER_GAP = 26.0, 12.0, 66.0
 SWEEPS = 24
 NARROW, LABEL_CHAR = 26.0, 6.0  # px between lines side by side; of a letter on them
+LABEL_GAP = 10.0
+KEYS = frozenset("0123456789*#")
+"""Labels that are the key which the caller presses."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,11 +40,12 @@ class Box:
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """A way that is drawn, from its first box through bends to its last. `start`, `end`: x where
-    it leaves and arrives."""
+    """A way that is drawn, from its first box through bends to its last. `label`: what is written
+    where it arrives; `start`, `end`: x where it leaves and arrives."""
 
     arrow: Arrow
     boxes: list[Box]
+    label: str = ""
     start: float = 0.0
     end: float = 0.0
 
@@ -79,6 +83,7 @@ def arranged(
         for upper, lower in pairwise(lines[-1].boxes):
             upper.below.append(lower)
             lower.above.append(upper)
+    _label(lines)
     rows = _ordered([*boxes, *bends])
     _place(rows)
     _spread_ends(lines)
@@ -231,27 +236,50 @@ def _settle(row: Sequence[Box], wishes: Sequence[float]) -> None:
         box.x = mean + offset
 
 
+def _label(lines: Iterable[Line]) -> None:
+    """What is written on each line; a box that lines arrive at is as wide as their labels.
+
+    Keys are written on every line, a word that several lines to one place have in common once.
+    """
+    for group in _arriving(lines):
+        box, written = group[0].boxes[-1], set()
+        for line in group:
+            label = line.arrow.label
+            if label in KEYS or label not in written:
+                written.add(label)
+                line.label = label
+        box.width = max(box.width, sum(map(_room, group)))
+
+
+def _arriving(lines: Iterable[Line]) -> Iterable[list[Line]]:
+    groups: dict[int, list[Line]] = {}
+    for line in lines:
+        groups.setdefault(id(line.boxes[-1]), []).append(line)
+    return groups.values()
+
+
+def _room(line: Line) -> float:
+    return max(NARROW, len(line.label) * LABEL_CHAR + LABEL_GAP)
+
+
 def _spread_ends(lines: Sequence[Line]) -> None:
     """Lines of one box leave and arrive side by side, in the order in which they come."""
     leaving: dict[int, list[Line]] = {}
-    arriving: dict[int, list[Line]] = {}
     for line in lines:
         leaving.setdefault(id(line.boxes[0]), []).append(line)
-        arriving.setdefault(id(line.boxes[-1]), []).append(line)
     for group in leaving.values():
         box = group[0].boxes[0]
         group.sort(key=lambda line: line.boxes[1].x)
-        for line, x in zip(group, _side_by_side(box, len(group), NARROW), strict=True):
+        for line, x in zip(group, _side_by_side(box, len(group)), strict=True):
             line.start = x
-    for group in arriving.values():
-        box = group[0].boxes[-1]
+    for group in _arriving(lines):
         group.sort(key=lambda line: line.boxes[-2].x)
-        longest = max(len(line.arrow.label) for line in group)
-        apart = max(NARROW, longest * LABEL_CHAR + 10)
-        for line, x in zip(group, _side_by_side(box, len(group), apart), strict=True):
-            line.end = x
+        x = group[0].boxes[-1].x - sum(map(_room, group)) / 2
+        for line in group:
+            line.end = x + _room(line) / 2
+            x += _room(line)
 
 
-def _side_by_side(box: Box, count: int, apart: float) -> list[float]:
-    step = min(apart, box.width * 0.9 / max(1, count - 1))
+def _side_by_side(box: Box, count: int) -> list[float]:
+    step = min(NARROW, box.width * 0.9 / max(1, count - 1))
     return [box.x + (place - (count - 1) / 2) * step for place in range(count)]

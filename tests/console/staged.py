@@ -140,7 +140,7 @@ class StagedServer:
 
     async def picture(self, plan: str, language: str) -> str:
         flow = load(PROJECT / "dialplans" / f"{plan}.yaml")
-        picture = draw(flow_graph(flow), catalogue(PROJECT / "prompts", language), plan)
+        picture = draw(flow_graph(flow, language), catalogue(PROJECT / "prompts", language), plan)
         return picture.replace(f"<style>{STYLE}</style>", "")
 
     @property

@@ -44,6 +44,21 @@ async def test_every_page_speaks_both_languages(
         assert f">{words(language)[f'page_{key}']}</a>" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("language", "words", "others"),
+    [
+        ("fr", ("interroge l’appelant", "sans issue", "sinon"), ("asks the caller", "dead end")),
+        ("en", ("asks the caller", "dead end", "else"), ("interroge l’appelant", "sans issue")),
+    ],
+)
+async def test_the_flow_is_drawn_in_the_visitors_language(
+    anna: httpx.AsyncClient, language: str, words: tuple[str, ...], others: tuple[str, ...]
+) -> None:
+    html = (await anna.get(f"/flow?lang={language}")).text
+    assert [each for each in words if f">{each}</text>" not in html] == []
+    assert [each for each in others if each in html] == []
+
+
 def test_both_languages_have_the_same_texts() -> None:
     french, english = words("fr"), words("en")
     assert french.keys() == english.keys()
