@@ -162,6 +162,23 @@ async def test_the_flow_opens_where_calls_begin_on_a_telephone_too(
         assert 0 <= box["x"] < box["x"] + box["width"] <= TELEPHONE[0]
 
 
+async def test_a_flow_whose_begin_is_seen_anyway_opens_with_its_colours(
+    browser: Browser, url: str
+) -> None:
+    async with looking(browser, url, language="fr") as page:
+        await let_in(page)
+        await page.goto("/flow")
+        flow, first, colours = [
+            await page.locator(each).bounding_box()
+            for each in (".flow", "#node-welcome", ".flow text:text-is('interroge l’appelant')")
+        ]
+        assert flow
+        assert await page.evaluate("document.querySelector('.flow').scrollLeft") == 0
+        for box in (first, colours):
+            assert box
+            assert flow["x"] <= box["x"] < box["x"] + box["width"] <= flow["x"] + flow["width"]
+
+
 async def test_pages_can_be_paused(browser: Browser, url: str, staged: StagedServer) -> None:
     async with looking(browser, url) as page:
         await let_in(page)

@@ -92,12 +92,15 @@ function put(node, look, x, y, text) {
   word.textContent = text;
 }
 
-// A flow that is wider than the screen is opened where calls begin.
+// A flow that is so wide that one would not see where calls begin is opened there; else at its left,
+// where its colours are explained.
 function begin() {
   const first = document.querySelector(".flow .start");
   if (!first) return;
   const [flow, box] = [first.closest(".flow"), first.getBoundingClientRect()];
-  flow.scrollLeft += box.left + box.width / 2 - flow.getBoundingClientRect().left - flow.clientWidth / 2;
+  const left = box.left - flow.getBoundingClientRect().left - flow.clientLeft;
+  if (left >= 0 && left + box.width <= flow.clientWidth) return;
+  flow.scrollLeft += left + box.width / 2 - flow.clientWidth / 2;
 }
 
 function tick() {
