@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 
 from ivr.media import link
 from ivr.media.stream import (
@@ -23,6 +24,8 @@ from ivr.media.stream import (
     Spoke,
     StreamStats,
 )
+
+log = structlog.get_logger(__name__)
 
 ANSWER_TIMEOUT = 3.0
 """Seconds in which a worker answers; one that does not is taken for dead and replaced."""
@@ -321,9 +324,11 @@ def _set_apart(pid: int, settings: MediaSettings, share: int) -> None:
         os.sched_setaffinity(pid, {settings.cpus[share % len(settings.cpus)]})
     if settings.nice is not None:
         os.setpriority(os.PRIO_PROCESS, pid, settings.nice)
-    else:
-        with contextlib.suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, pid, FIRST)
+        return
+    try:
+        os.setpriority(os.PRIO_PROCESS, pid, FIRST)
+    except PermissionError:
+        log.info("sound has no priority over other programs", wanted=f"LimitNICE={FIRST}")
 
 
 def _resolve(answer: "asyncio.Future[_Answer] | None", value: _Answer) -> None:
