@@ -20,7 +20,10 @@ app = typer.Typer(help="What callers live through.", no_args_is_help=True)
 def dialplan_list(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Name the dialplans, and the lines that run each."""
     settings = load_config(config)
-    for file in sorted(settings.dialplans.glob("*.yaml")):
+    files = sorted(settings.dialplans.glob("*.yaml"))
+    if not files:
+        raise fail(f"{settings.dialplans}: no dialplan is there; name their folder under dialplans")
+    for file in files:
         lines = [line.number for line in settings.lines if line.dialplan == file.stem]
         typer.echo(f"{file.stem}  {', '.join(lines) or 'no line'}")
 
