@@ -45,7 +45,7 @@ def mouth(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def write(folder: Path, catalogue: str, language: str = "fr") -> None:
-    (folder / language).mkdir(exist_ok=True)
+    (folder / language).mkdir(parents=True, exist_ok=True)
     (folder / language / "catalogue.yaml").write_text(catalogue, encoding="utf-8")
 
 
