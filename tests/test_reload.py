@@ -3,16 +3,19 @@
 import asyncio
 import shutil
 import signal
+import ssl
 import wave
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
 from ivr.dialplan.hours import PARIS
+from tests.certificates import Authority, Pair
 from tests.listening import heard
 from tests.running import PROJECT, RunningServer, command, run, running_server, write_config
 from tests.softphone import Softphone
@@ -293,3 +296,55 @@ async def test_a_password_that_is_gone_refuses_the_change(folder: Path) -> None:
             await phone.answered()
             await phone.hang_up()
     assert yaml.safe_load(server.config.read_text(encoding="utf-8"))["sip"]["trunks"]
+
+
+async def shown(server: RunningServer) -> str:
+    """The certificate that a client who connects just now sees, PEM."""
+    place = ("127.0.0.1", server.tls_port)
+    return await asyncio.to_thread(ssl.get_server_certificate, place, timeout=10)
+
+
+def in_pem(pair: Pair) -> str:
+    return pair.certificate.read_text(encoding="ascii")
+
+
+def believing(authority: Authority) -> dict[str, Any]:
+    """What a phone is made with that speaks TLS with whom `authority` has signed."""
+    return {"transport": "tls", "more": ["--tls-authorities", str(authority.file)]}
+
+
+async def test_a_certificate_of_another_path_is_shown_and_calls_go_on(folder: Path) -> None:
+    """Of another authority too: who calls afterwards believes that one alone."""
+    old, new = Authority(folder, "old"), Authority(folder, "new")
+    first, second = old.sign("first.example"), new.sign("second.example")
+
+    def showing(certificate: Path, key: Path) -> dict[str, Any]:
+        tls = {"port": 0, "certificate": str(certificate), "key": str(key)}
+        return {"sip.transports": ["tls"], "sip.tls": tls}
+
+    async with running_server(folder, showing(first.certificate, first.key)) as server:
+        assert await shown(server) == in_pem(first)
+        async with Softphone(server.uri(LINE, "tls"), **believing(old)) as inside:
+            await inside.answered()
+            write_config(folder, showing(second.certificate, first.key))
+            code, said = await reload(server)
+            assert code == 1
+            assert f"sip.tls.key: {first.key}: not the key of {second.certificate}" in said[0]
+            assert await shown(server) == in_pem(first)
+            write_config(folder, showing(second.certificate, second.key))
+            assert (await reload(server))[0] == 0
+            assert await shown(server) == in_pem(second)
+            async with Softphone(server.uri(LINE, "tls"), **believing(new)) as after:
+                await after.answered()
+                await after.hang_up()
+            await inside.keys("*")
+            await inside.prompt_end()
+            await inside.hang_up()
+        newcomer, stayed = await server.record_number(1), await server.record_number(2)
+        first.certificate.unlink()
+        renewed = new.sign("second.example")  # over the files of the new path
+        assert await shown(server) == in_pem(renewed)
+    assert [call["end_reason"] for call in (newcomer, stayed)] == ["hung_up", "hung_up"]
+    assert "help_menu" in stayed["prompts"]
+    assert stayed["rtp"]["received"] > 0
+    assert "Traceback" not in server.log()
