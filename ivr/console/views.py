@@ -72,8 +72,9 @@ class TrunkView:
 
 @dataclass(frozen=True, slots=True)
 class WorkerView:
-    """A media worker. `busy`: the share of its time that its ticks take; `memory`: bytes;
-    `late_ticks`, `unsent` and `malformed` since its start, as `media.session.WorkerStats`."""
+    """A media worker. `ports`: pairs of them; `busy`: the share of its time that its ticks take;
+    `memory`: bytes; `late_ticks`, `unsent` and `malformed` since its start, as
+    `media.session.WorkerStats`."""
 
     share: int
     pid: int
