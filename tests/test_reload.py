@@ -338,7 +338,7 @@ async def test_a_certificate_of_another_path_is_shown_and_calls_go_on(folder: Pa
                 await after.answered()
                 await after.hang_up()
             await inside.keys("*")
-            await inside.prompt_end()
+            await inside.pause(1.0)
             await inside.hang_up()
         newcomer, stayed = await server.record_number(1), await server.record_number(2)
         first.certificate.unlink()
