@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
+# Hundreds of processes start in the tests; they need not compile all anew, whatever is set here.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test interop lint venv peers bench soak fuzz prompts clean
 
 run: venv

@@ -6,6 +6,7 @@ of it, and when a key cut it short. 1.0 is the same waveform; two prompts of the
 far below `SAME`, but for beginnings that they share, which the longer match wins.
 """
 
+import ctypes
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,12 @@ import numpy.typing as npt
 from ivr.prompts import RATE, read_recording
 
 Sound = npt.NDArray[np.float64]
+
+# Correlations are some megabytes each. Given back to the system after each, as glibc would do, they
+# cost more in page faults than in arithmetic (mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD).
+if hasattr(_libc := ctypes.CDLL(None), "mallopt"):
+    _libc.mallopt(-3, 1 << 28)
+    _libc.mallopt(-1, 1 << 29)
 
 CHUNK = round(0.4 * RATE)
 FIRST_CHUNKS = 3  # a prompt whose first 0.4 s was damaged is known by the next, or the one after
