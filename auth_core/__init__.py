@@ -1,6 +1,6 @@
 """Who may come in, on any channel. This is the whole public face: other packages use nothing
-below it, but what every process of ours needs: `yamlfile` and `settings`, which read an operator's
-files, and `service_manager`, which tells systemd how a process does."""
+below it, but what every process of ours needs: `yamlfile`, `shape` and the `settings` modules,
+which read an operator's files, and `service_manager`, which tells systemd how a process does."""
 
 from auth_core.clients import Client, Scope
 from auth_core.credentials import Secret
